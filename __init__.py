@@ -1,0 +1,78 @@
+"""dispatchgym: a gym for learning to schedule.
+
+Importing it registers the environments with Gymnasium. Four functions cover most use from Python::
+
+    instance = dispatchgym.load("ta01")
+    schedule = dispatchgym.solve(instance, "fdd/mwkr")
+    dispatchgym.validate(instance, schedule)     # [] when feasible, else the violations in words
+    schedule.metrics()                           # {"makespan": 1433, ...}
+"""
+
+from . import envs as envs
+from .envs.core.errors import DispatchGymError as DispatchGymError
+
+__version__ = "0.1.0"
+__all__ = ["DispatchGymError", "load", "solve", "validate"]
+
+
+def load(name: str, family: str = "job_shop"):
+    """Load one instance by catalogue name, preset and seed, or file.
+
+    Args:
+        name: such as ``"ta01"``, ``"6x6:3"`` or ``"shop.txt"``.
+        family: the problem family the name belongs to.
+
+    Returns:
+        The instance.
+
+    Raises:
+        UnknownNameError: if the name is not in the catalogue.
+        InstanceError: if a file is malformed.
+
+    >>> import dispatchgym
+    >>> dispatchgym.load("ft06").size
+    '6x6'
+    """
+    from .instances.catalogue import load as load_instance
+
+    return load_instance(name, family)
+
+
+def solve(instance, policy: str, *, seed: int = 0, samples: int = 1, time_limit: float = 60.0, **options):
+    """Schedule an instance with a named rule, a solver or a checkpoint.
+
+    Args:
+        instance: what ``load`` returned.
+        policy: a name from ``evaluate.py FAMILY --list`` or the folder of a trained policy.
+        seed: key of everything random.
+        samples: best of this many attempts, for policies that can randomise.
+        time_limit: seconds, for exact solvers.
+        options: of the family, such as ``construction="active"``.
+
+    Returns:
+        The best schedule found.
+
+    Raises:
+        UnknownNameError: for an unknown policy.
+        OptionError: for an option outside of what it accepts.
+
+    >>> import dispatchgym
+    >>> schedule = dispatchgym.solve(dispatchgym.load("ta01"), "spt")
+    >>> schedule.metrics()["makespan"]
+    1462
+    """
+    from .agents.solvers import solver
+
+    return solver(policy, instance.family, samples=samples, seed=seed, time_limit=time_limit, **options)([instance])[0]
+
+
+def validate(instance, schedule) -> list[str]:
+    """Say in words what is wrong with a schedule; an empty list when it is feasible.
+
+    Args:
+        instance: the problem.
+        schedule: the claim to check.
+    """
+    from .envs.core.registry import family
+
+    return [str(violation) for violation in family(instance.family).check(instance, schedule)]

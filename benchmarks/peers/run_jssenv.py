@@ -1,0 +1,39 @@
+"""Steps per second of JSSEnv (Tassel, Gebser and Schekotihin, 2021): one environment, one job or a wait a step."""
+
+import numpy as np
+from JSSEnv.envs.jss_env import JssEnv
+from measure import announce, arguments, measure
+
+STEPS = 25
+
+
+def prepare(file):
+    """Make the environment on an instance file; see ``measure.measure`` for what is returned."""
+    env = JssEnv({"instance_path": file})
+    rng = np.random.default_rng(0)
+    mask = env.reset()["action_mask"]
+
+    def advance():
+        nonlocal mask
+        operations = 0
+        for _ in range(STEPS):
+            legal = np.flatnonzero(mask)
+            action = int(legal[rng.integers(len(legal))])
+            observation, _, done, _, _ = env.step(action)
+            operations += action != env.jobs  # the last action waits, it starts nothing
+            mask = env.reset()["action_mask"] if done else observation["action_mask"]
+        return STEPS, operations
+
+    return advance
+
+
+def main() -> None:
+    options = arguments(__doc__)
+    announce("jssenv", ["JSSEnv", "gymnasium", "numpy"])
+    for name, file in options.instances:
+        observation = "7 features of each job, mask"
+        measure("jssenv", "single", name, 1, observation, lambda file=file: prepare(file), options.seconds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,26 @@
+"""The environments of dispatchgym: importing this registers them with Gymnasium."""
+
+import gymnasium
+
+from .core.registry import Family, families, register
+
+# Jobs with fixed routes over machines; the classic makespan problem.
+register(
+    Family(
+        name="job_shop",
+        objective="makespan",
+        package="dispatchgym.envs.job_shop",
+        instances="dispatchgym.instances.job_shop",
+        baselines="dispatchgym.baselines.job_shop",
+        environments={"dispatchgym/JobShop-v0": {}},
+    )
+)
+
+for entry in families():
+    for name, arguments in entry.environments.items():
+        gymnasium.register(
+            id=name,
+            entry_point=f"{entry.package}.env:Env",
+            vector_entry_point=f"{entry.package}.env:VectorEnv",
+            kwargs=arguments,
+        )

@@ -1,0 +1,36 @@
+"""What every family's instance has in common, and how its digest is made."""
+
+import hashlib
+from typing import ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+
+
+@runtime_checkable
+class Instance(Protocol):
+    """A problem as frozen, validated numbers."""
+
+    family: ClassVar[str]
+    name: str
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits that depend on the numbers alone, not on the name."""
+        ...
+
+
+def digest(family: str, *parts) -> str:
+    """Hash numbers and arrays into the sixteen hexadecimal digits of an instance's digest.
+
+    Args:
+        family: the family's name.
+        parts: integers, strings and integer arrays, in a fixed order; shapes count, dtypes do not.
+    """
+    state = hashlib.sha256(family.encode())
+    for part in parts:
+        if isinstance(part, np.ndarray):
+            state.update(str(part.shape).encode())
+            state.update(np.ascontiguousarray(part, dtype="<i8").tobytes())
+        else:
+            state.update(repr(part).encode())
+    return state.hexdigest()[:16]

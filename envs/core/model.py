@@ -1,0 +1,43 @@
+"""What a family tells the core about itself: the seam between instances and the engine."""
+
+from typing import Protocol
+
+import numpy as np
+
+from .engine import Program
+from .graph import GraphSpec
+from .schedule import Schedule
+
+
+class Model(Protocol):
+    """Instances and options, ready to be simulated. ``Model(instances, options)`` fixes the padded sizes.
+
+    Attributes:
+        program: the simulator.
+        spec: the observation.
+        columns: the int32 fields that describe the candidates, one (B, A) tensor each; rules read these.
+        outcome: fields reported in ``info``, by the name they have there, such as ``{"makespan": "bound"}``.
+        horizon: no episode takes more decisions than this.
+        sizes: length of every axis but ``env`` and ``bank``.
+        settings: value of every option field of the family.
+    """
+
+    program: Program
+    spec: GraphSpec
+    columns: tuple[str, ...]
+    outcome: dict[str, str]
+    horizon: int
+    sizes: dict[str, int]
+    settings: dict[str, int]
+
+    def pack(self, instances) -> dict[str, np.ndarray]:
+        """The bank: one array per field that starts with the ``bank`` axis.
+
+        Raises:
+            OptionError: if an instance does not fit the sizes.
+        """
+        ...
+
+    def schedule(self, instance, row: dict[str, np.ndarray]) -> Schedule:
+        """Read a schedule off the fields of one environment."""
+        ...

@@ -1,0 +1,90 @@
+"""The table of families: where each one keeps its rooms, as names that are imported on first use.
+
+Nothing here imports Gymnasium, torch or Warp, so that ``import dispatchgym`` stays light.
+"""
+
+import importlib
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from .errors import UnknownNameError
+
+
+@dataclass(frozen=True)
+class Family:
+    """One problem family and where its parts are.
+
+    Attributes:
+        name: as in ``Instance.family``, with underscores.
+        objective: the metric that is minimised unless said otherwise.
+        package: dotted name of the folder that holds its rooms.
+        instances: dotted name of the module with its catalogue.
+        baselines: dotted name of the module with its rules and solvers.
+        environments: Gymnasium ids, each with the keyword arguments that set it apart.
+    """
+
+    name: str
+    objective: str
+    package: str
+    instances: str
+    baselines: str
+    environments: dict[str, dict] = field(default_factory=dict)
+
+    def room(self, name: str):
+        """Import one room, such as ``"simulator"``."""
+        return importlib.import_module(f"{self.package}.{name}")
+
+    @property
+    def command(self) -> str:
+        """How the command lines spell the family."""
+        return self.name.replace("_", "-")
+
+    @cached_property
+    def model(self):
+        """The class that turns instances and options into a simulation."""
+        return self.room("model").Model
+
+    @cached_property
+    def options(self):
+        """The dataclass of the family's options."""
+        return self.room("model").Options
+
+    def check(self, instance, schedule):
+        """All violations of a schedule, see the family's validator."""
+        return self.room("validator").check(instance, schedule)
+
+    def metrics(self, instance, schedule):
+        """The objectives and statistics of a schedule, see the family's validator."""
+        return self.room("validator").metrics(instance, schedule)
+
+    @cached_property
+    def policies(self):
+        """Everything that can be named after ``--policies``: rules and solvers by name."""
+        return importlib.import_module(self.baselines).POLICIES
+
+
+_FAMILIES: dict[str, Family] = {}
+
+
+def register(entry: Family) -> None:
+    """Add a family; a name can be taken once."""
+    if entry.name in _FAMILIES:
+        raise ValueError(f"family {entry.name!r} is registered already")
+    _FAMILIES[entry.name] = entry
+
+
+def family(name: str) -> Family:
+    """Look a family up by its name, with underscores or dashes.
+
+    Raises:
+        UnknownNameError: naming the families there are.
+    """
+    try:
+        return _FAMILIES[name.replace("-", "_")]
+    except KeyError:
+        raise UnknownNameError("family", name, _FAMILIES) from None
+
+
+def families() -> list[Family]:
+    """All families, in the order of registration."""
+    return list(_FAMILIES.values())

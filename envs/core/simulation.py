@@ -1,0 +1,129 @@
+"""Many environments of one family, stepped together; the layer below Gymnasium and below every policy run."""
+
+import numpy as np
+import torch
+
+from .engine import Engine
+from .errors import OptionError
+from .schedule import Schedule
+
+
+class Simulation:
+    """A batch of environments over a bank of instances.
+
+    Environment ``i`` plays instance ``i // group`` of the bank first, so groups of environments share an instance. Episodes that
+    have ended stand still until ``restart``.
+
+    Args:
+        model: the family's model; it fixes the padded sizes.
+        instances: the bank; each must fit the model.
+        num_envs: number of environments.
+        device: ``"cpu"``, ``"cuda[:n]"`` or ``"auto"``.
+        seed: key of all random draws.
+        group: environments that share an instance.
+        shuffled: draw the next instance at random instead of in order.
+        observe: False leaves the observation out, which is what rules need.
+        threads: CPU threads for a large batch; None chooses.
+
+    Attributes:
+        observation: the tensors of the observation, (B, ...) each; rewritten in place by every call.
+        columns: int32 tensors (B, A) that describe the candidates.
+        mask: (B, A) int8, 1 for a legal action.
+    """
+
+    def __init__(
+        self, model, instances, num_envs, *, device="cpu", seed=0, group=1, shuffled=False, observe=True, threads=None
+    ):
+        if num_envs < 1 or group < 1:
+            raise OptionError(f"num_envs and group must be at least 1, got {num_envs} and {group}")
+        self.model, self.instances, self.observe = model, list(instances), observe
+        if not self.instances:
+            raise OptionError("a simulation needs at least one instance")
+        sizes = dict(model.sizes, env=num_envs, bank=len(self.instances), two=2)
+        if not observe:
+            sizes.update({axis: 0 for axis in ("edge", "arc", "two", "work", "resource")})
+        options = dict(
+            model.settings, seed=int(seed) % 2**31, group=group, shuffled=int(shuffled),
+            instances=len(self.instances), environments=num_envs,
+        )  # fmt: skip
+        self.engine = Engine(model.program, sizes, options, device, threads)
+        tensors = self.engine.tensors
+        self.num_envs, self.device, self.group = num_envs, self.engine.device, group
+        self.observation = {key: tensors[key] for key in model.spec.boxes()} if observe else {}
+        self.columns = {name: tensors[name] for name in model.columns}
+        self.mask = tensors["action_mask"]
+        self.load(self.instances)
+
+    def load(self, instances) -> None:
+        """Replace the bank by as many other instances; takes effect with the next ``reset``.
+
+        Raises:
+            OptionError: if their number differs or one does not fit.
+        """
+        instances = list(instances)
+        if len(instances) != self.engine.sizes["bank"]:
+            raise OptionError(f"the bank holds {self.engine.sizes['bank']} instances, got {len(instances)}")
+        for name, array in self.model.pack(instances).items():
+            self.engine.tensors[name].copy_(torch.from_numpy(np.ascontiguousarray(array)))
+        self.instances = instances
+
+    def reset(self) -> None:
+        """Begin episode 0 everywhere."""
+        first = torch.arange(self.num_envs, device=self.device) // self.group
+        self.engine.tensors["instance"].copy_(first % len(self.instances))
+        self.engine.tensors["episode"].zero_()
+        self.engine.run("reset" if self.observe else "begin")
+
+    def step(self, actions: torch.Tensor) -> None:
+        """Apply one action per environment, (B,) integers; environments whose episode is over stand still."""
+        self.engine.tensors["action"].copy_(actions)
+        self.engine.run("advance" if self.observe else "step")
+
+    def restart(self) -> None:
+        """Begin the next episode wherever one has ended."""
+        self.engine.run("restart" if self.observe else "renew")
+
+    @property
+    def reward(self) -> torch.Tensor:
+        """(B,) float32, of the last step."""
+        return self.engine.tensors["reward"]
+
+    @property
+    def terminated(self) -> torch.Tensor:
+        """(B,) int8, 1 where the episode is over."""
+        return self.engine.tensors["terminated"]
+
+    @property
+    def truncated(self) -> torch.Tensor:
+        """(B,) int8, 1 where the horizon cut the episode off."""
+        return self.engine.tensors["truncated"]
+
+    @property
+    def illegal(self) -> torch.Tensor:
+        """(B,) int8, 1 where an illegal action ended the episode."""
+        return self.engine.tensors["illegal"]
+
+    def outcome(self) -> dict[str, torch.Tensor]:
+        """What ``info`` reports, (B,) each: the family's figures by their names there."""
+        return {name: self.engine.tensors[source] for name, source in self.model.outcome.items()}
+
+    def instance_of(self, i: int):
+        """The instance environment i is playing."""
+        return self.instances[int(self.engine.tensors["instance"][i])]
+
+    def schedule(self, i: int = 0) -> Schedule:
+        """The schedule of environment i so far."""
+        own = (field.name for field in self.model.program.fields if field.shape[:1] == ("env",))
+        row = {name: self.engine.tensors[name][i].cpu().numpy() for name in own}
+        return self.model.schedule(self.instance_of(i), row)
+
+    def schedules(self) -> list[Schedule]:
+        """The schedule of every environment so far."""
+        own = (field.name for field in self.model.program.fields if field.shape[:1] == ("env",))
+        names = [name for name in own if name in self.model.schedule_fields]
+        arrays = {name: self.engine.tensors[name].cpu().numpy() for name in names}
+        played = self.engine.tensors["instance"].tolist()
+        return [
+            self.model.schedule(self.instances[b], {name: array[i] for name, array in arrays.items()})
+            for i, b in enumerate(played)
+        ]

@@ -1,0 +1,206 @@
+"""Random job shops, and the two published rules that make benchmark instances from seeds."""
+
+import re
+
+import numpy as np
+
+from ..core.errors import OptionError, UnknownNameError
+from .instance import MAX_OPERATIONS, MAX_TIME, JobShopInstance
+
+PRESETS = ("6x6", "10x10", "15x15", "20x15", "20x20", "30x15", "30x20", "50x15", "50x20", "100x20")
+MAX_SEED = 2**32 - 1
+MODULUS = 2**31 - 1
+
+# Words of the seed sequences. All parts are 32-bit words in fixed places, so no two streams can be spelt alike.
+FAMILY_TAG = 0x6A6F6273
+HELD_OUT_TAG = 1
+TRAINING_TAG = 2
+
+
+def generate(
+    jobs: int, machines: int, rng: np.random.Generator, name: str = "random", low: int = 1, high: int = 99
+) -> JobShopInstance:
+    """Draw an instance in the manner of Taillard (1993): every job visits every machine once.
+
+    Durations are uniform on ``low`` to ``high``, both included; routes are uniform permutations.
+
+    Args:
+        jobs: number of jobs.
+        machines: number of machines.
+        rng: the source of randomness.
+        name: the name of the instance.
+        low: the shortest duration.
+        high: the longest duration.
+
+    Raises:
+        OptionError: if the sizes or durations are out of range.
+    """
+    duration, machine = generate_batch(1, jobs, machines, rng, low, high)
+    return JobShopInstance(name, machines, duration[0], machine[0])
+
+
+def generate_batch(
+    count: int, jobs: int, machines: int, rng: np.random.Generator, low: int = 1, high: int = 99
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw many instances at once, as ``generate`` does, without checking each of them.
+
+    Args:
+        count: number of instances.
+        jobs: number of jobs of each.
+        machines: number of machines of each.
+        rng: the source of randomness.
+        low: the shortest duration.
+        high: the longest duration.
+
+    Returns:
+        Durations and machines, each (count, jobs, machines) int32.
+
+    Raises:
+        OptionError: if the sizes or durations are out of range.
+    """
+    _check_size(jobs, machines)
+    if count < 1:
+        raise OptionError(f"count must be at least 1, got {count}")
+    if not 0 <= low <= high or high * jobs * machines >= MAX_TIME:
+        raise OptionError(
+            f"durations must satisfy 0 <= low <= high < {MAX_TIME} / (jobs * machines), got low {low}, high {high}"
+        )
+    shape = (count, jobs, machines)
+    duration = rng.integers(low, high, shape, dtype=np.int32, endpoint=True)
+    machine = np.broadcast_to(np.arange(machines, dtype=np.int32), shape).copy()
+    rng.permuted(machine, axis=-1, out=machine)
+    return duration, machine
+
+
+def preset_size(preset: str) -> tuple[int, int]:
+    """Jobs and machines of a preset such as ``"15x15"``; any size of that form is accepted.
+
+    Raises:
+        UnknownNameError: if it is not of that form.
+        OptionError: if it is too large.
+
+    >>> preset_size("20x15")
+    (20, 15)
+    """
+    match = re.fullmatch(r"([1-9][0-9]{0,6})x([1-9][0-9]{0,6})", preset)
+    if not match:
+        raise UnknownNameError("job shop preset", preset, [*PRESETS, "any JOBSxMACHINES"])
+    jobs, machines = map(int, match.groups())
+    _check_size(jobs, machines)
+    return jobs, machines
+
+
+def preset_instance(preset: str, seed: int) -> JobShopInstance:
+    """The held-out instance of a size and seed, named ``"PRESET:SEED"``; the same on every machine.
+
+    It is drawn by ``generate`` with durations 1 to 99 from a stream of its own, which is none of the
+    streams of ``training_rng``. For sizes of a few operations equal instances may still turn up in
+    both by chance.
+
+    Args:
+        preset: the size, such as ``"15x15"``.
+        seed: 0 to ``MAX_SEED``.
+
+    Raises:
+        UnknownNameError: if the preset is not a size.
+        OptionError: if the seed or the size is out of range.
+    """
+    jobs, machines = preset_size(preset)
+    return generate(jobs, machines, _stream(jobs, machines, HELD_OUT_TAG, seed), f"{preset}:{seed}")
+
+
+def training_rng(jobs: int, machines: int, seed: int) -> np.random.Generator:
+    """The stream that training instances of a size are drawn from; it never meets a held-out one.
+
+    Args:
+        jobs: number of jobs.
+        machines: number of machines.
+        seed: 0 to ``MAX_SEED``.
+
+    Raises:
+        OptionError: if the seed or the size is out of range.
+    """
+    _check_size(jobs, machines)
+    return _stream(jobs, machines, TRAINING_TAG, seed)
+
+
+def taillard(jobs: int, machines: int, time_seed: int, machine_seed: int, name: str = "taillard") -> JobShopInstance:
+    """Make the instance of two seeds by the rule of Taillard (1993), "Benchmarks for basic scheduling problems".
+
+    One Lehmer stream gives all durations, 1 to 99, job by job; the other shuffles each route.
+
+    Args:
+        jobs: number of jobs.
+        machines: number of machines.
+        time_seed: seed of the durations, 1 to 2147483646.
+        machine_seed: seed of the routes, 1 to 2147483646.
+        name: the name of the instance.
+
+    Raises:
+        OptionError: if the sizes or seeds are out of range.
+    """
+    _check_size(jobs, machines)
+    times, routes = _Lehmer(time_seed), _Lehmer(machine_seed)
+    duration = [[times.uniform(1, 99) for _ in range(machines)] for _ in range(jobs)]
+    machine = []
+    for _ in range(jobs):
+        route = list(range(machines))
+        for position in range(machines):
+            other = routes.uniform(position, machines - 1)
+            route[position], route[other] = route[other], route[position]
+        machine.append(route)
+    return JobShopInstance(name, machines, np.array(duration), np.array(machine))
+
+
+def demirkol(jobs: int, machines: int, seed: int, two_sets: bool, name: str = "demirkol") -> JobShopInstance:
+    """Make the instance of a seed by the rule of Demirkol, Mehta and Uzsoy (1998).
+
+    One Lehmer stream gives for each job a sort key of each machine, then the durations, 1 to 200.
+
+    Args:
+        jobs: number of jobs.
+        machines: number of machines.
+        seed: 1 to 2147483646.
+        two_sets: visit all machines of the first half before any of the second.
+        name: the name of the instance.
+
+    Raises:
+        OptionError: if the sizes or the seed are out of range.
+    """
+    _check_size(jobs, machines)
+    stream = _Lehmer(seed)
+    half = machines // 2 if two_sets else 0
+    duration, machine = [], []
+    for _ in range(jobs):
+        keys = [stream.draw() for _ in range(machines)]
+        machine.append(sorted(range(half), key=keys.__getitem__) + sorted(range(half, machines), key=keys.__getitem__))
+        # The published durations come from a seed rounded to single precision; double moves a few by one.
+        duration.append([1 + int(float(np.float32(stream.draw())) / 2**31 * 200) for _ in range(machines)])
+    return JobShopInstance(name, machines, np.array(duration), np.array(machine))
+
+
+class _Lehmer:
+    """The generator s <- 16807 s mod (2^31 - 1) of Bratley, Fox and Schrage (1983)."""
+
+    def __init__(self, seed: int):
+        if not 1 <= seed < MODULUS:
+            raise OptionError(f"seed must be 1 to {MODULUS - 1}, got {seed}")
+        self.state = seed
+
+    def draw(self) -> int:
+        self.state = 16807 * self.state % MODULUS
+        return self.state
+
+    def uniform(self, low: int, high: int) -> int:
+        return low + int(self.draw() / MODULUS * (high - low + 1))
+
+
+def _check_size(jobs: int, machines: int) -> None:
+    if jobs < 1 or machines < 1 or jobs * machines > MAX_OPERATIONS:
+        raise OptionError(f"jobs x machines must be 1 to {MAX_OPERATIONS} operations, got {jobs}x{machines}")
+
+
+def _stream(jobs: int, machines: int, purpose: int, seed: int) -> np.random.Generator:
+    if not 0 <= seed <= MAX_SEED:
+        raise OptionError(f"seed must be 0 to {MAX_SEED}, got {seed}")
+    return np.random.default_rng(np.random.SeedSequence([FAMILY_TAG, jobs, machines, purpose, int(seed)]))

@@ -1,0 +1,209 @@
+"""The job shop as the core sees it: options, padded sizes, the bank, and schedules read off the state."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..core.engine import Program
+from ..core.errors import OptionError
+from ..core.graph import GraphSpec
+from ..core.schedule import Schedule
+from . import observe, observe_operations, simulator
+from .instance import JobShopInstance
+
+CONSTRUCTIONS = {"non-delay": 0.0, "active": 1.0, "insertion": None}
+
+
+@dataclass(frozen=True)
+class Options:
+    """The choices that make a job shop environment, each also a flag of the command line."""
+
+    construction: str = "active"
+    """Which jobs may be chosen: non-delay, active, insertion, or a number from 0 (non-delay) to 1 (active)."""
+    forced_moves: bool = True
+    """Let the simulator apply moves that have no alternative; False shows every operation to the policy."""
+    observation: str = "jobs"
+    """The graph: jobs (a node per job, the route on the edges) or operations (the classic disjunctive graph)."""
+
+    def __post_init__(self):
+        self.delta  # noqa: B018  (validates)
+        if self.observation not in PROGRAMS:
+            raise OptionError(f"observation must be one of {', '.join(PROGRAMS)}, got {self.observation!r}")
+        if not isinstance(self.forced_moves, (bool, np.bool_)):
+            raise OptionError(f"forced_moves must be True or False, got {self.forced_moves!r}")
+
+    @property
+    def delta(self) -> float | None:
+        """Width of the choice set from 0 to 1, or None for insertion."""
+        if self.construction in CONSTRUCTIONS:
+            return CONSTRUCTIONS[self.construction]
+        try:
+            value = float(self.construction)
+        except (TypeError, ValueError):
+            value = float("nan")
+        if not 0.0 <= value <= 1.0:
+            raise OptionError(
+                f"construction must be one of {', '.join(CONSTRUCTIONS)} or a number from 0 to 1, got {self.construction!r}"
+            )
+        return value
+
+
+def _program(name: str, observe_function) -> Program:
+    return Program(
+        name=f"job_shop_{name}",
+        fields=simulator.FIELDS,
+        state=simulator.State,
+        reset=simulator.reset,
+        step=simulator.step,
+        observe=observe_function,
+        next_instance=simulator.next_instance,
+    )
+
+
+PROGRAMS = {"jobs": _program("jobs", observe.observe), "operations": _program("operations", observe_operations.observe)}
+
+
+class Model:
+    """Job shops of at most the given sizes, padded to them.
+
+    Args:
+        instances: what must fit; the sizes are their maxima.
+        options: the construction, forced moves and the observation.
+    """
+
+    columns = (
+        "next_machine",
+        "processing_time",
+        "remaining_work",
+        "remaining_operations",
+        "completed_work",
+        "arrival",
+        "earliest_start",
+    )
+    outcome = {"makespan": "bound", "decisions": "steps"}
+    schedule_fields = ("start", "next_operation")
+
+    def __init__(self, instances: list[JobShopInstance], options: Options | None = None):
+        self.options = options or Options()
+        self.jobs = max(instance.jobs for instance in instances)
+        self.machines = max(instance.machines for instance in instances)
+        self.route = max(instance.duration.shape[1] for instance in instances)
+        self.longest_queue = max(int(_count(instance).max()) for instance in instances)
+        self.complete = all(_visits_once(instance) for instance in instances)
+        self.horizon = max(int(instance.operations.sum()) for instance in instances)
+        self.program = PROGRAMS[self.options.observation]
+        self.spec = self._spec()
+        self.sizes = self._sizes()
+        delta = self.options.delta
+        self.settings = {
+            "delta": round((delta or 0.0) * 1_000_000),
+            "insertion": int(delta is None),
+            "forced_moves": int(self.options.forced_moves),
+            "arcs": int(self.options.observation == "operations"),
+        }
+
+    def _spec(self) -> GraphSpec:
+        shared = dict(
+            resources=self.machines, actions=self.jobs, resource=observe.MACHINE, context=observe.CONTEXT,
+            candidate=observe.CANDIDATE,
+        )  # fmt: skip
+        if self.options.observation == "jobs":
+            edges = self.jobs * (self.machines if self.complete else self.route)
+            return GraphSpec(
+                works=self.jobs, edges=edges, work=observe.JOB, assignment=observe.OPERATION_EDGE,
+                complete=self.complete, **shared,
+            )  # fmt: skip
+        nodes = self.jobs * self.route
+        return GraphSpec(
+            works=nodes, edges=nodes, work=observe_operations.OPERATION, assignment=observe_operations.MACHINE_EDGE,
+            precedences=2 * nodes, precedence=observe_operations.ARC, static=("assignment", "assignment_attr"), **shared,
+        )  # fmt: skip
+
+    def _sizes(self) -> dict[str, int]:
+        spec, nodes = self.spec, self.jobs * self.route
+        keep_order = self.options.delta is None or self.options.observation == "operations"
+        return {
+            "job": self.jobs, "operation": self.route, "machine": self.machines, "action": self.jobs,
+            "place": self.longest_queue if keep_order else 0,
+            "node": nodes if self.options.observation == "operations" else 0,
+            "work": spec.works, "resource": spec.resources, "edge": spec.edges, "arc": spec.precedences,
+            "work_feature": len(spec.work), "resource_feature": len(spec.resource),
+            "context_feature": len(spec.context), "edge_feature": len(spec.assignment),
+            "candidate_feature": len(spec.candidate), "arc_feature": len(spec.precedence),
+        }  # fmt: skip
+
+    def pack(self, instances) -> dict[str, np.ndarray]:
+        """The bank arrays of some instances, padded to this model's sizes.
+
+        Raises:
+            OptionError: if an instance is larger than the model.
+        """
+        rows = [self._row(instance) for instance in instances]
+        return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+
+    def _row(self, instance: JobShopInstance) -> dict[str, np.ndarray]:
+        n, route, m = instance.jobs, instance.duration.shape[1], instance.machines
+        fits = n <= self.jobs and route <= self.route and m <= self.machines
+        count = _count(instance)
+        if not fits or count.max() > self.longest_queue or (self.complete and not _visits_once(instance)):
+            raise OptionError(
+                f"instance {instance.name} ({n} jobs, {m} machines, routes of up to {route}) does not fit an environment made "
+                f"for {self.jobs} jobs, {self.machines} machines, routes of up to {self.route}"
+            )
+        duration = instance.duration.astype(np.int64)
+        real = instance.machine >= 0
+        before = np.cumsum(duration, axis=1) - duration
+        content = duration.sum(axis=1)
+        after = content[:, None] - before - duration
+        load = np.zeros(m, np.int64)
+        np.add.at(load, instance.machine[real], duration[real])
+        head, tail = np.full(m, 2**30), np.full(m, 2**30)
+        np.minimum.at(head, instance.machine[real], (before + instance.release[:, None])[real])
+        np.minimum.at(tail, instance.machine[real], after[real])
+        head[count == 0] = tail[count == 0] = 0
+        bound = max((instance.release + content).max(), (head + load + tail).max(), 1)
+        slots = instance.machine if self.complete else np.broadcast_to(np.arange(route), real.shape)
+        one = dict(
+            jobs=n, machines=m, initial_bound=bound, worst_makespan=max(int(instance.release.max()) + content.sum(), bound)
+        )  # fmt: skip
+        arrays = dict(
+            operations=instance.operations, duration=duration, machine=instance.machine,
+            slot=np.where(real, slots, 0), release=instance.release, work_content=content,
+            machine_load=load, machine_operations=count, head=head, tail=tail,
+        )  # fmt: skip
+        row = {name: np.asarray(value, np.int32) for name, value in one.items()}
+        for name, array in arrays.items():
+            row[name] = self._pad(name, np.asarray(array, np.int32))
+        row["mean_duration"] = np.asarray(max(content.sum() / real.sum(), 1.0), np.float32)
+        return row
+
+    def _pad(self, name: str, array: np.ndarray) -> np.ndarray:
+        shape = _BANK_SHAPES[name]
+        padded = np.full([self.sizes[axis] for axis in shape], -1 if name == "machine" else 0, np.int32)
+        padded[tuple(slice(0, length) for length in array.shape)] = array
+        return padded
+
+    def schedule(self, instance: JobShopInstance, row: dict[str, np.ndarray]) -> Schedule:
+        """The operations committed so far, from ``start`` (jobs, route) and ``next_operation`` (jobs,)."""
+        route = np.arange(instance.duration.shape[1])
+        job, step = np.nonzero(route < row["next_operation"][: instance.jobs, None])
+        start = row["start"][job, step]
+        end = start + instance.duration[job, step]
+        return Schedule(
+            instance, np.stack([job, step, instance.machine[job, step], start, end], axis=1).astype(np.int64)
+        )
+
+
+_BANK_SHAPES = {field.name: field.shape[1:] for field in simulator.FIELDS if field.shape[:1] == ("bank",)}
+
+
+def _count(instance: JobShopInstance) -> np.ndarray:
+    """Operations on each machine, (machines,)."""
+    return np.bincount(instance.machine[instance.machine >= 0], minlength=instance.machines)
+
+
+def _visits_once(instance: JobShopInstance) -> bool:
+    """Whether no job visits a machine again."""
+    key = instance.machine + np.arange(instance.jobs)[:, None] * instance.machines
+    key = key[instance.machine >= 0]
+    return len(np.unique(key)) == len(key)

@@ -1,0 +1,339 @@
+"""What a policy sees of the job shop: machines and jobs as nodes, the operations to come as edges.
+
+A work node is a job seen through its next operation and a resource node a machine; the rest of the route sits on the assignment
+edges, so that n + m nodes and n * m edges carry all that the operation graph knows. Times are relative to the decision
+time ``t`` and scaled by the mean processing time ``p`` of the instance or by ``L = max(bound - t, p)``, the time that is left at least.
+The bound used here is sharper than the one behind the reward: it uses the operations that are still to come.
+"""
+
+import warp as wp
+
+from ..core.graph import Feature
+from .simulator import LATEST, State
+
+JOB = (
+    Feature("remaining_work", "processing time to come / L"),
+    Feature("remaining_operations", "operations to come / machines", 0, 4),
+    Feature("ready", "(arrival at the next machine - t) / p / 2", -2.5, 2.5),
+    Feature("processing_time", "of the next operation / p / 2", 0, 4),
+    Feature("candidate", "1 if it may be chosen now"),
+    Feature("slack", "(bound - earliest start - remaining work) / L"),
+    Feature("completed", "share of the job's work that is done"),
+    Feature("progress", "share of the job's work done after the next operation"),
+    Feature("tail", "work after the next operation / L"),
+    Feature("second_duration", "processing time of the operation after the next / p / 2", 0, 4),
+    Feature("needs_focus", "1 if the job still visits the focus machine"),
+    Feature("focus_duration", "processing time of that visit / p / 2", 0, 4),
+    Feature("focus_distance", "work before that visit / p / 4", 0, 2),
+    Feature("focus_steps", "operations before that visit / machines", 0, 2),
+    Feature("unfinished", "1 while operations are left"),
+)
+MACHINE = (
+    Feature("free", "(free from - t) / p / 2", 0, 2.5),
+    Feature("load", "work to come / L"),
+    Feature("operations", "operations to come / jobs", 0, 4),
+    Feature("waiting", "jobs waiting / jobs * 3", 0, 3),
+    Feature("waiting_work", "their work / p / 4", 0, 2),
+    Feature("slack", "(bound - bound through this machine) / L"),
+    Feature("focus", "1 for the machine the candidates compete for"),
+    Feature("relative_load", "work to come / the largest of any machine"),
+    Feature("tail", "smallest work left after an operation to come / L"),
+    Feature("earliest_arrival", "(first arrival - t) / p / 2", 0, 2.5),
+    Feature("exists", "1, or 0 for padding"),
+)
+OPERATION_EDGE = (
+    Feature("processing_time", "/ p / 2", 0, 4),
+    Feature("steps", "operations of the job before it / machines", 0, 2),
+    Feature("head", "work of the job before it / L"),
+    Feature("tail", "work of the job after it / L"),
+    Feature("next", "1 if it is the job's next operation"),
+    Feature("arrival", "(earliest arrival - machine free) / p / 5", -1, 1),
+)
+CANDIDATE = (
+    Feature("processing_time", "/ p / 2", 0, 4),
+    Feature("start_delay", "(start - t) / p / 2", 0, 2.5),
+    Feature("bound_increase", "(t + processing time + longest other candidate - bound) / L", -3, 3),
+    Feature("lead", "(remaining work - longest candidate) / L", -2, 2),
+    Feature("next_free", "(next machine free - t) / p / 2", 0, 2.5),
+    Feature("next_load", "work to come on the next machine / largest"),
+    Feature("next_waiting", "work waiting at the next machine / p / 4", 0, 2),
+    Feature("last", "1 if it is the job's last operation"),
+)
+CONTEXT = (
+    Feature("unfinished", "share of the jobs that are unfinished"),
+    Feature("candidates", "candidates / jobs"),
+    Feature("choice", "candidates / 8", 0, 4),
+    Feature("bottleneck", "largest load of a machine / L"),
+    Feature("utilisation", "work to come / (machines * L)"),
+    Feature("shape", "jobs / machines / 3", 0, 4),
+)
+
+
+@wp.func
+def part(x: float, low: float, high: float):
+    """Clip to the bounds of a feature."""
+    return wp.min(wp.max(x, low), high)
+
+
+@wp.func
+def clear(s: State, i: int):
+    """Blank the observation: another instance was shown before."""
+    for w in range(s.work.shape[1]):
+        for f in range(s.work.shape[2]):
+            s.work[i, w, f] = 0.0
+    for r in range(s.resource.shape[1]):
+        for f in range(s.resource.shape[2]):
+            s.resource[i, r, f] = 0.0
+    for a in range(s.candidate.shape[1]):
+        s.candidate[i, a, 0] = wp.int64(s.work.shape[1])
+        s.candidate[i, a, 1] = wp.int64(s.resource.shape[1])
+        for f in range(s.candidate_attr.shape[2]):
+            s.candidate_attr[i, a, f] = 0.0
+    for e in range(s.assignment.shape[2]):
+        hide_edge(s, i, e)
+    for j in range(s.shown.shape[1]):
+        s.shown[i, j] = 0
+    s.stale[i] = 0
+
+
+@wp.func
+def hide_edge(s: State, i: int, e: int):
+    """Make edge e padding."""
+    s.assignment[i, 0, e] = wp.int64(s.work.shape[1])
+    s.assignment[i, 1, e] = wp.int64(s.resource.shape[1])
+    for f in range(s.assignment_attr.shape[2]):
+        s.assignment_attr[i, e, f] = 0.0
+
+
+@wp.func
+def survey_machines(s: State, i: int):
+    """First arrival, smallest tail and queue of every machine, from the operations to come; returns their total work."""
+    b = s.instance[i]
+    for k in range(s.machines[b]):
+        s.earliest_arrival[i, k] = LATEST
+        s.least_tail[i, k] = LATEST
+        s.waiting[i, k] = 0
+        s.waiting_work[i, k] = 0
+    total = int(0)
+    for j in range(s.jobs[b]):
+        next = s.next_machine[i, j]
+        if next >= 0:
+            remaining = s.remaining_work[i, j]
+            total += remaining
+            if s.arrival[i, j] <= s.time[i]:
+                s.waiting[i, next] = s.waiting[i, next] + 1
+                s.waiting_work[i, next] = s.waiting_work[i, next] + s.processing_time[i, j]
+            arrival = wp.max(s.earliest_start[i, j], s.time[i])
+            for o in range(s.next_operation[i, j], s.operations[b, j]):
+                k = s.machine[b, j, o]
+                duration = s.duration[b, j, o]
+                s.earliest_arrival[i, k] = wp.min(s.earliest_arrival[i, k], arrival)
+                remaining -= duration
+                s.least_tail[i, k] = wp.min(s.least_tail[i, k], remaining)
+                arrival += duration
+    return total
+
+
+@wp.func
+def sharp_bound(s: State, i: int):
+    """Lower bound of the makespan from the operations to come."""
+    b = s.instance[i]
+    bound = int(s.time[i])
+    for j in range(s.jobs[b]):
+        if s.next_machine[i, j] >= 0:
+            bound = wp.max(bound, wp.max(s.earliest_start[i, j], s.time[i]) + s.remaining_work[i, j])
+        else:
+            bound = wp.max(bound, s.arrival[i, j])
+    for k in range(s.machines[b]):
+        through = s.free[i, k]
+        if s.queue[i, k] > 0:
+            begin = s.earliest_arrival[i, k]
+            if s.insertion == 0:
+                begin = wp.max(begin, s.free[i, k])
+            through = wp.max(through, begin + s.load[i, k] + s.least_tail[i, k])
+        s.machine_bound[i, k] = through
+        bound = wp.max(bound, through)
+    return bound
+
+
+@wp.func
+def show_job(s: State, i: int, j: int, bound: int, by_p: float, by_left: float):
+    """Features of job j's node and of its operation edges."""
+    b = s.instance[i]
+    t = s.time[i]
+    first = s.next_operation[i, j]
+    for o in range(s.shown[i, j], first):
+        hide_edge(s, i, j * (s.assignment.shape[2] // s.shown.shape[1]) + s.slot[b, j, o])
+    s.shown[i, j] = first
+    last = s.operations[b, j]
+    if first == last:
+        for f in range(s.work.shape[2]):
+            s.work[i, j, f] = 0.0
+        return
+    per_machine = 1.0 / float(s.machines[b])
+    remaining = s.remaining_work[i, j]
+    duration = s.processing_time[i, j]
+    start = wp.max(s.earliest_start[i, j], t)
+    content = float(wp.max(s.work_content[b, j], 1))
+    s.work[i, j, 0] = part(float(remaining) * by_left, 0.0, 1.0)
+    s.work[i, j, 1] = part(float(s.remaining_operations[i, j]) * per_machine, 0.0, 4.0)
+    s.work[i, j, 2] = part(float(s.arrival[i, j] - t) * by_p * 0.5, -2.5, 2.5)
+    s.work[i, j, 3] = part(float(duration) * by_p * 0.5, 0.0, 4.0)
+    s.work[i, j, 4] = float(int(s.action_mask[i, j]))
+    s.work[i, j, 5] = part(float(bound - start - remaining) * by_left, 0.0, 1.0)
+    s.work[i, j, 6] = float(s.completed_work[i, j]) / content
+    s.work[i, j, 7] = float(s.completed_work[i, j] + duration) / content
+    s.work[i, j, 8] = part(float(remaining - duration) * by_left, 0.0, 1.0)
+    second = int(0)
+    if first + 1 < last:
+        second = s.duration[b, j, first + 1]
+    s.work[i, j, 9] = part(float(second) * by_p * 0.5, 0.0, 4.0)
+    for f in range(10, 14):
+        s.work[i, j, f] = 0.0
+    s.work[i, j, 14] = 1.0
+    before = int(0)
+    visits = int(0)
+    for o in range(first, last):
+        k = s.machine[b, j, o]
+        p = s.duration[b, j, o]
+        e = j * (s.assignment.shape[2] // s.shown.shape[1]) + s.slot[b, j, o]
+        scaled = part(float(p) * by_p * 0.5, 0.0, 4.0)
+        steps = part(float(o - first) * per_machine, 0.0, 2.0)
+        s.assignment[i, 0, e] = wp.int64(j)
+        s.assignment[i, 1, e] = wp.int64(k)
+        s.assignment_attr[i, e, 0] = scaled
+        s.assignment_attr[i, e, 1] = steps
+        s.assignment_attr[i, e, 2] = part(float(before) * by_left, 0.0, 1.0)
+        s.assignment_attr[i, e, 3] = part(float(remaining - before - p) * by_left, 0.0, 1.0)
+        s.assignment_attr[i, e, 4] = float(int(o == first))
+        s.assignment_attr[i, e, 5] = part(float(start + before - s.free[i, k]) * by_p * 0.2, -1.0, 1.0)
+        if k == s.focus[i] and visits == 0:
+            visits = 1
+            s.work[i, j, 10] = 1.0
+            s.work[i, j, 11] = scaled
+            s.work[i, j, 12] = part(float(before) * by_p * 0.25, 0.0, 2.0)
+            s.work[i, j, 13] = steps
+        before += p
+
+
+@wp.func
+def show_machine(s: State, i: int, k: int, bound: int, largest: int, by_p: float, by_left: float):
+    """Features of machine k's node."""
+    b = s.instance[i]
+    t = s.time[i]
+    jobs = float(s.jobs[b])
+    tail = int(0)
+    arrival = int(t)
+    if s.queue[i, k] > 0:
+        tail = s.least_tail[i, k]
+        arrival = s.earliest_arrival[i, k]
+    s.resource[i, k, 0] = part(float(s.free[i, k] - t) * by_p * 0.5, 0.0, 2.5)
+    s.resource[i, k, 1] = part(float(s.load[i, k]) * by_left, 0.0, 1.0)
+    s.resource[i, k, 2] = part(float(s.queue[i, k]) / jobs, 0.0, 4.0)
+    s.resource[i, k, 3] = part(float(s.waiting[i, k]) * 3.0 / jobs, 0.0, 3.0)
+    s.resource[i, k, 4] = part(float(s.waiting_work[i, k]) * by_p * 0.25, 0.0, 2.0)
+    s.resource[i, k, 5] = part(float(bound - s.machine_bound[i, k]) * by_left, 0.0, 1.0)
+    s.resource[i, k, 6] = float(int(k == s.focus[i]))
+    s.resource[i, k, 7] = float(s.load[i, k]) / float(largest)
+    s.resource[i, k, 8] = part(float(tail) * by_left, 0.0, 1.0)
+    s.resource[i, k, 9] = part(float(arrival - t) * by_p * 0.5, 0.0, 2.5)
+    s.resource[i, k, 10] = 1.0
+
+
+@wp.func
+def show_candidates(s: State, i: int, bound: int, largest: int, by_p: float, by_left: float):
+    """Index and features of every action; returns the number of candidates."""
+    b = s.instance[i]
+    t = s.time[i]
+    longest = int(-1)
+    second = int(-1)
+    count = int(0)
+    for j in range(s.jobs[b]):
+        if s.action_mask[i, j] == wp.int8(1):
+            count += 1
+            remaining = s.remaining_work[i, j]
+            if remaining > longest:
+                second = longest
+                longest = remaining
+            else:
+                second = wp.max(second, remaining)
+    for j in range(s.jobs[b]):
+        if s.action_mask[i, j] == wp.int8(1):
+            duration = s.processing_time[i, j]
+            remaining = s.remaining_work[i, j]
+            others = int(longest)
+            if remaining == longest:
+                others = second
+            s.candidate[i, j, 0] = wp.int64(node_of(s, i, j))
+            s.candidate[i, j, 1] = wp.int64(s.next_machine[i, j])
+            s.candidate_attr[i, j, 0] = part(float(duration) * by_p * 0.5, 0.0, 4.0)
+            s.candidate_attr[i, j, 1] = part(float(s.earliest_start[i, j] - t) * by_p * 0.5, 0.0, 2.5)
+            s.candidate_attr[i, j, 2] = part(float(t + duration + wp.max(others, 0) - bound) * by_left, -3.0, 3.0)
+            s.candidate_attr[i, j, 3] = part(float(remaining - longest) * by_left, -2.0, 2.0)
+            for f in range(4, 7):
+                s.candidate_attr[i, j, f] = 0.0
+            s.candidate_attr[i, j, 7] = 1.0
+            o = s.next_operation[i, j] + 1
+            if o < s.operations[b, j]:
+                k = s.machine[b, j, o]
+                s.candidate_attr[i, j, 4] = part(float(s.free[i, k] - t) * by_p * 0.5, 0.0, 2.5)
+                s.candidate_attr[i, j, 5] = float(s.load[i, k]) / float(largest)
+                s.candidate_attr[i, j, 6] = part(float(s.waiting_work[i, k]) * by_p * 0.25, 0.0, 2.0)
+                s.candidate_attr[i, j, 7] = 0.0
+        else:
+            s.candidate[i, j, 0] = wp.int64(s.work.shape[1])
+            s.candidate[i, j, 1] = wp.int64(s.resource.shape[1])
+            for f in range(s.candidate_attr.shape[2]):
+                s.candidate_attr[i, j, f] = 0.0
+    return count
+
+
+@wp.func
+def node_of(s: State, i: int, j: int):
+    """Work node of job j's next operation: the job itself, or the operation in the operation graph."""
+    if s.arcs == 1:
+        return j * s.duration.shape[2] + s.next_operation[i, j]
+    return j
+
+
+@wp.func
+def show_context(s: State, i: int, total: int, count: int, largest: int, by_left: float):
+    """Global features."""
+    b = s.instance[i]
+    jobs = float(s.jobs[b])
+    unfinished = int(0)
+    for j in range(s.jobs[b]):
+        if s.next_machine[i, j] >= 0:
+            unfinished += 1
+    s.context[i, 0] = float(unfinished) / jobs
+    s.context[i, 1] = float(count) / jobs
+    s.context[i, 2] = part(float(count) * 0.125, 0.0, 4.0)
+    s.context[i, 3] = part(float(largest) * by_left, 0.0, 1.0)
+    s.context[i, 4] = part(float(total) * by_left / float(s.machines[b]), 0.0, 1.0)
+    s.context[i, 5] = part(jobs / float(s.machines[b]) / 3.0, 0.0, 4.0)
+
+
+@wp.func
+def observe(s: State, i: int):
+    """Write environment i's observation of jobs and machines."""
+    b = s.instance[i]
+    if s.stale[i] == 1:
+        clear(s, i)
+    if s.terminated[i] == wp.int8(1):
+        clear(s, i)
+        for f in range(s.context.shape[1]):
+            s.context[i, f] = 0.0
+        return
+    total = survey_machines(s, i)
+    bound = sharp_bound(s, i)
+    by_p = 1.0 / s.mean_duration[b]
+    by_left = 1.0 / wp.max(float(bound - s.time[i]), s.mean_duration[b])
+    largest = int(1)
+    for k in range(s.machines[b]):
+        largest = wp.max(largest, s.load[i, k])
+    for j in range(s.jobs[b]):
+        show_job(s, i, j, bound, by_p, by_left)
+    for k in range(s.machines[b]):
+        show_machine(s, i, k, bound, largest, by_p, by_left)
+    count = show_candidates(s, i, bound, largest, by_p, by_left)
+    show_context(s, i, total, count, largest, by_left)

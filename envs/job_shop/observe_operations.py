@@ -1,0 +1,121 @@
+"""The classic view: the disjunctive graph, one work node per operation.
+
+Job arcs lead from each operation to the next one of its job. Of the disjunctive arcs, those that are decided are present: from each
+committed operation's predecessor on its machine. What is not decided is carried by the assignment edges to the machines, which
+join all operations that compete. Scaling as in observe.py.
+"""
+
+import warp as wp
+
+from ..core.graph import Feature
+from .observe import clear, part, sharp_bound, show_candidates, show_context, show_machine, survey_machines
+from .simulator import State
+
+OPERATION = (
+    Feature("committed", "1 once it is scheduled"),
+    Feature("candidate", "1 if it may be chosen now"),
+    Feature("next", "1 if it is its job's next operation"),
+    Feature("processing_time", "/ p / 2", 0, 4),
+    Feature("completion_bound", "(earliest completion - t) / L", -1, 2),
+    Feature("tail", "work of the job after it / L", 0, 2),
+    Feature("slack", "(bound - earliest completion - tail) / L"),
+    Feature("position", "operations of the job before it / machines", 0, 4),
+    Feature("exists", "1, or 0 for padding"),
+)
+MACHINE_EDGE = (Feature("processing_time", "/ p / 2", 0, 4),)
+ARC = (
+    Feature("job", "1 for an arc of the job's route"),
+    Feature("machine", "1 for a decided arc of a machine"),
+)
+
+
+@wp.func
+def lay_out(s: State, i: int, by_p: float):
+    """Write what does not change in an episode: job arcs and machine edges."""
+    b = s.instance[i]
+    route = s.duration.shape[2]
+    nodes = s.work.shape[1]
+    for a in range(s.precedence.shape[2]):
+        s.precedence[i, 0, a] = wp.int64(nodes)
+        s.precedence[i, 1, a] = wp.int64(nodes)
+        s.precedence_attr[i, a, 0] = 0.0
+        s.precedence_attr[i, a, 1] = 0.0
+    for j in range(s.jobs[b]):
+        for o in range(s.operations[b, j]):
+            v = j * route + o
+            s.assignment[i, 0, v] = wp.int64(v)
+            s.assignment[i, 1, v] = wp.int64(s.machine[b, j, o])
+            s.assignment_attr[i, v, 0] = part(float(s.duration[b, j, o]) * by_p * 0.5, 0.0, 4.0)
+            if o > 0:
+                s.precedence[i, 0, v] = wp.int64(v - 1)
+                s.precedence[i, 1, v] = wp.int64(v)
+                s.precedence_attr[i, v, 0] = 1.0
+
+
+@wp.func
+def show_arc(s: State, i: int, v: int):
+    """The decided arc into committed node v, if it has one."""
+    arc = s.work.shape[1] + v
+    before = s.predecessor[i, v]
+    if before >= 0:
+        s.precedence[i, 0, arc] = wp.int64(before)
+        s.precedence[i, 1, arc] = wp.int64(v)
+        s.precedence_attr[i, arc, 1] = 1.0
+
+
+@wp.func
+def show_route(s: State, i: int, j: int, bound: int, by_p: float, by_left: float):
+    """Features of all operations of job j."""
+    b = s.instance[i]
+    t = s.time[i]
+    first = s.next_operation[i, j]
+    rest = s.work_content[b, j]
+    completion = int(0)
+    for o in range(s.operations[b, j]):
+        v = j * s.duration.shape[2] + o
+        duration = s.duration[b, j, o]
+        rest -= duration
+        if o < first:
+            completion = s.start[i, j, o] + duration
+            show_arc(s, i, v)
+        elif o == first:
+            completion = wp.max(s.earliest_start[i, j], t) + duration
+        else:
+            completion += duration
+        s.work[i, v, 0] = float(int(o < first))
+        s.work[i, v, 1] = 0.0
+        if o == first:
+            s.work[i, v, 1] = float(int(s.action_mask[i, j]))
+        s.work[i, v, 2] = float(int(o == first))
+        s.work[i, v, 3] = part(float(duration) * by_p * 0.5, 0.0, 4.0)
+        s.work[i, v, 4] = part(float(completion - t) * by_left, -1.0, 2.0)
+        s.work[i, v, 5] = part(float(rest) * by_left, 0.0, 2.0)
+        s.work[i, v, 6] = part(float(bound - completion - rest) * by_left, 0.0, 1.0)
+        s.work[i, v, 7] = part(float(o) / float(s.machines[b]), 0.0, 4.0)
+        s.work[i, v, 8] = 1.0
+
+
+@wp.func
+def observe(s: State, i: int):
+    """Write environment i's observation of the disjunctive graph."""
+    b = s.instance[i]
+    by_p = 1.0 / s.mean_duration[b]
+    if s.stale[i] == 1 or s.terminated[i] == wp.int8(1):
+        clear(s, i)
+        lay_out(s, i, by_p)
+    if s.terminated[i] == wp.int8(1):
+        for f in range(s.context.shape[1]):
+            s.context[i, f] = 0.0
+        return
+    total = survey_machines(s, i)
+    bound = sharp_bound(s, i)
+    by_left = 1.0 / wp.max(float(bound - s.time[i]), s.mean_duration[b])
+    largest = int(1)
+    for k in range(s.machines[b]):
+        largest = wp.max(largest, s.load[i, k])
+    for j in range(s.jobs[b]):
+        show_route(s, i, j, bound, by_p, by_left)
+    for k in range(s.machines[b]):
+        show_machine(s, i, k, bound, largest, by_p, by_left)
+    count = show_candidates(s, i, bound, largest, by_p, by_left)
+    show_context(s, i, total, count, largest, by_left)

@@ -1,0 +1,325 @@
+"""The dynamics of the job shop, as scalar functions about one environment.
+
+A decision commits the next operation of one job. Which jobs may be chosen is the *construction*:
+
+- ``delta`` in [0, 1] (Giffler and Thompson 1960; the hybrid of Storer, Wu and Vaccari 1992): the focus machine is that of the
+  operation with the smallest earliest completion ect*; its operations with earliest start es < ect* and
+  es <= t + delta * (ect* - t) are candidates, t being the smallest earliest start there. ``delta = 0`` gives non-delay
+  schedules, ``delta = 1`` active ones. A committed operation is appended to its machine.
+- insertion (Zhang et al. 2020, L2D): the next operation of any job, placed in the first gap of its machine that fits.
+
+Ties between operations with the same earliest completion go to the lowest job. The reward of a step is the decrease of a lower bound of the
+makespan divided by the bound at the start, so that an episode's return is 1 - makespan / initial bound, exactly in integers. The bound is
+Taillard's (1993): the longest job, and for each machine the smallest head, its load and the smallest tail; with operations committed it only grows,
+and when all are committed it is the makespan.
+"""
+
+import warp as wp
+
+from ..core.fields import COMMON, Field, struct
+from ..core.rng import instance_of
+
+LATEST = wp.constant(2**30)  # later than any time of an instance; never enters a sum
+
+FIELDS = (
+    *COMMON,
+    Field("delta", "", "width of the choice set in millionths: 0 non-delay, 1000000 active"),
+    Field("insertion", "", "1: any job, first gap that fits; 0: focus machine and delta"),
+    Field("forced_moves", "", "1: moves without an alternative are applied by the simulator"),
+    Field("arcs", "", "1: keep track of the order on the machines for the operation graph"),
+    # The bank of instances.
+    Field("jobs", "bank", "number of jobs"),
+    Field("machines", "bank", "number of machines"),
+    Field("operations", "bank job", "length of each job's route"),
+    Field("duration", "bank job operation", "processing time"),
+    Field("machine", "bank job operation", "machine of the operation"),
+    Field("slot", "bank job operation", "position of the operation's edge among those of its job"),
+    Field("release", "bank job", "earliest start of the job"),
+    Field("work_content", "bank job", "sum of the job's processing times"),
+    Field("machine_load", "bank machine", "sum of the processing times on the machine"),
+    Field("machine_operations", "bank machine", "number of operations on the machine"),
+    Field("head", "bank machine", "smallest time before an operation of the machine can start"),
+    Field("tail", "bank machine", "smallest time left after an operation of the machine"),
+    Field("initial_bound", "bank", "lower bound of the makespan"),
+    Field("worst_makespan", "bank", "one operation after the other, after the last release"),
+    Field("mean_duration", "bank", "mean processing time, at least one", "float32"),
+    # What happened so far.
+    Field("next_operation", "env job", "operation of each job that comes next; the route's length when done"),
+    Field("free", "env machine", "completion of the last operation on the machine"),
+    Field("load", "env machine", "processing time still to come on the machine"),
+    Field("queue", "env machine", "operations still to come on the machine"),
+    Field("start", "env job operation", "start of each committed operation"),
+    Field("left", "env", "operations not yet committed"),
+    Field("bound", "env", "lower bound of the makespan; the makespan itself at the end"),
+    Field("timeline_start", "env machine place", "insertion: starts on the machine in order"),
+    Field("timeline_end", "env machine place", "insertion: their ends"),
+    Field("timeline_node", "env machine place", "insertion or arcs: job * longest route + operation, in order"),
+    Field("predecessor", "env node", "arcs: node before this one on its machine, -1 for none"),
+    # The choice: one row per job, about its next operation. Rules read these as columns.
+    Field("focus", "env", "the focus machine; -1 with insertion and at the end"),
+    Field("time", "env", "the decision time: smallest earliest start of a candidate"),
+    Field("only", "env", "lowest candidate"),
+    Field("next_machine", "env job", "machine of the next operation; -1 when the job is done"),
+    Field("processing_time", "env job", "of the next operation"),
+    Field("remaining_work", "env job", "processing time to come, the next operation included"),
+    Field("remaining_operations", "env job", "operations to come, the next one included"),
+    Field("completed_work", "env job", "processing time of the committed operations"),
+    Field("arrival", "env job", "when the job reaches its next machine: release or completion of what came before"),
+    Field("earliest_start", "env job", "of the next operation"),
+    Field("action_mask", "env job", "1: the job is a candidate", "int8"),
+    # The observation (see observe.py).
+    Field("stale", "env", "1: the observation still shows another episode"),
+    Field("shown", "env job", "operations whose edges are cleared already"),
+    Field("earliest_arrival", "env machine", "scratch of observe: first arrival of an operation to come"),
+    Field("least_tail", "env machine", "scratch of observe: smallest time left after an operation to come"),
+    Field("machine_bound", "env machine", "scratch of observe: bound of the makespan through this machine"),
+    Field("waiting", "env machine", "scratch of observe: jobs that wait for the machine"),
+    Field("waiting_work", "env machine", "scratch of observe: their processing times"),
+    Field("work", "env work work_feature", "features of the work nodes", "float32"),
+    Field("resource", "env resource resource_feature", "features of the machines", "float32"),
+    Field("context", "env context_feature", "global features", "float32"),
+    Field("assignment", "env two edge", "operation edges: work node, machine", "int64"),
+    Field("assignment_attr", "env edge edge_feature", "their features", "float32"),
+    Field("candidate", "env action two", "work node and machine of each action", "int64"),
+    Field("candidate_attr", "env action candidate_feature", "their features", "float32"),
+    Field("precedence", "env two arc", "operation graph: arcs between work nodes", "int64"),
+    Field("precedence_attr", "env arc arc_feature", "their features", "float32"),
+)
+
+State = struct("JobShopState", __name__, FIELDS)
+
+
+@wp.func
+def next_instance(s: State, i: int):
+    """Bank index of the episode that environment i begins."""
+    groups = (s.environments + s.group - 1) // s.group
+    return instance_of(s.seed, i // s.group, groups, s.episode[i], s.instances, s.shuffled)
+
+
+@wp.func
+def first_gap(s: State, i: int, k: int, arrival: int, duration: int):
+    """Position on machine k's timeline of the first gap that takes ``duration`` from ``arrival`` on."""
+    position = int(0)
+    idle_from = int(0)
+    while position < s.machine_operations[s.instance[i], k] - s.queue[i, k]:
+        if wp.max(arrival, idle_from) + duration <= s.timeline_start[i, k, position]:
+            return position
+        idle_from = s.timeline_end[i, k, position]
+        position += 1
+    return position
+
+
+@wp.func
+def gap_start(s: State, i: int, k: int, position: int, arrival: int):
+    """Start of an operation that takes a position found by ``first_gap``."""
+    if position == 0:
+        return arrival
+    return wp.max(arrival, s.timeline_end[i, k, position - 1])
+
+
+@wp.func
+def start_of_next(s: State, i: int, j: int, k: int):
+    """Earliest start of job j's next operation, on machine k."""
+    arrival = s.arrival[i, j]
+    if s.insertion == 1:
+        return gap_start(s, i, k, first_gap(s, i, k, arrival, s.processing_time[i, j]), arrival)
+    return wp.max(arrival, s.free[i, k])
+
+
+@wp.func
+def look_at(s: State, i: int, j: int):
+    """Fill job j's columns for its next operation."""
+    b = s.instance[i]
+    o = s.next_operation[i, j]
+    if o < s.operations[b, j]:
+        s.next_machine[i, j] = s.machine[b, j, o]
+        s.processing_time[i, j] = s.duration[b, j, o]
+    else:
+        s.next_machine[i, j] = -1
+        s.processing_time[i, j] = 0
+
+
+@wp.func
+def choose_any(s: State, i: int):
+    """Insertion: every unfinished job is a candidate; returns their number."""
+    count = int(0)
+    time = int(LATEST)
+    for j in range(s.jobs[s.instance[i]]):
+        if s.next_machine[i, j] >= 0:
+            s.action_mask[i, j] = wp.int8(1)
+            time = wp.min(time, s.earliest_start[i, j])
+            if count == 0:
+                s.only[i] = j
+            count += 1
+        else:
+            s.action_mask[i, j] = wp.int8(0)
+    s.time[i] = time
+    return count
+
+
+@wp.func
+def choose(s: State, i: int):
+    """Find the candidates among the jobs' next operations; returns their number."""
+    n = s.jobs[s.instance[i]]
+    if s.left[i] == 0:
+        s.focus[i] = -1
+        for j in range(n):
+            s.action_mask[i, j] = wp.int8(0)
+        return 0
+    if s.insertion == 1:
+        return choose_any(s, i)
+    completion = int(LATEST)
+    focus = int(-1)
+    for j in range(n):
+        k = s.next_machine[i, j]
+        if k >= 0:
+            es = wp.max(s.arrival[i, j], s.free[i, k])
+            s.earliest_start[i, j] = es
+            if es + s.processing_time[i, j] < completion:
+                completion = es + s.processing_time[i, j]
+                focus = k
+    time = int(LATEST)
+    for j in range(n):
+        if s.next_machine[i, j] == focus:
+            time = wp.min(time, s.earliest_start[i, j])
+    reach = wp.int64(completion - time) * wp.int64(s.delta)
+    count = int(0)
+    for j in range(n):
+        s.action_mask[i, j] = wp.int8(0)
+        if s.next_machine[i, j] == focus:
+            es = s.earliest_start[i, j]
+            # The operation that starts first stays a candidate even when a zero-length one completes no later.
+            if es == time or (es < completion and wp.int64(es - time) * wp.int64(1_000_000) <= reach):
+                s.action_mask[i, j] = wp.int8(1)
+                if count == 0:
+                    s.only[i] = j
+                count += 1
+    s.focus[i] = focus
+    s.time[i] = time
+    return count
+
+
+@wp.func
+def place(s: State, i: int, k: int, position: int, node: int, start: int, end: int):
+    """Put an operation at a position of machine k's timeline, moving what stands behind it."""
+    last = s.machine_operations[s.instance[i], k] - s.queue[i, k]
+    if s.insertion == 1:
+        p = int(last)
+        while p > position:
+            s.timeline_start[i, k, p] = s.timeline_start[i, k, p - 1]
+            s.timeline_end[i, k, p] = s.timeline_end[i, k, p - 1]
+            s.timeline_node[i, k, p] = s.timeline_node[i, k, p - 1]
+            p -= 1
+        s.timeline_start[i, k, position] = start
+        s.timeline_end[i, k, position] = end
+    if s.insertion == 1 or s.arcs == 1:
+        s.timeline_node[i, k, position] = node
+    if s.arcs == 1:
+        s.predecessor[i, node] = -1
+        if position > 0:
+            s.predecessor[i, node] = s.timeline_node[i, k, position - 1]
+        if position < last:
+            s.predecessor[i, s.timeline_node[i, k, position + 1]] = node
+
+
+@wp.func
+def commit(s: State, i: int, j: int):
+    """Schedule job j's next operation at its earliest start and update what follows from it."""
+    b = s.instance[i]
+    o = s.next_operation[i, j]
+    k = s.next_machine[i, j]
+    duration = s.processing_time[i, j]
+    start = start_of_next(s, i, j, k)
+    end = start + duration
+    if s.insertion == 1 or s.arcs == 1:
+        position = int(s.machine_operations[b, k] - s.queue[i, k])
+        if s.insertion == 1:
+            position = first_gap(s, i, k, s.arrival[i, j], duration)
+        place(s, i, k, position, j * s.duration.shape[2] + o, start, end)
+    s.start[i, j, o] = start
+    s.next_operation[i, j] = o + 1
+    s.arrival[i, j] = end
+    s.remaining_work[i, j] = s.remaining_work[i, j] - duration
+    s.completed_work[i, j] = s.completed_work[i, j] + duration
+    s.remaining_operations[i, j] = s.remaining_operations[i, j] - 1
+    s.free[i, k] = wp.max(s.free[i, k], end)
+    s.load[i, k] = s.load[i, k] - duration
+    s.queue[i, k] = s.queue[i, k] - 1
+    s.left[i] = s.left[i] - 1
+    look_at(s, i, j)
+    bound = wp.max(s.bound[i], end + s.remaining_work[i, j])
+    if s.insertion == 1:
+        # A gap may open or close for everybody who waits for this machine.
+        for other in range(s.jobs[b]):
+            if s.next_machine[i, other] == k or (other == j and s.next_machine[i, j] >= 0):
+                s.earliest_start[i, other] = start_of_next(s, i, other, s.next_machine[i, other])
+    else:
+        bound = wp.max(bound, s.free[i, k] + s.load[i, k] + s.tail[b, k])
+    s.bound[i] = bound
+
+
+@wp.func
+def settle(s: State, i: int):
+    """Find the candidates; apply moves without an alternative until there is a choice or the end."""
+    count = choose(s, i)
+    while s.forced_moves == 1 and count == 1:
+        commit(s, i, s.only[i])
+        count = choose(s, i)
+    if s.left[i] == 0:
+        s.terminated[i] = wp.int8(1)
+
+
+@wp.func
+def reset(s: State, i: int):
+    """Begin an episode of environment i on instance ``s.instance[i]``."""
+    b = s.instance[i]
+    left = int(0)
+    for j in range(s.jobs[b]):
+        s.next_operation[i, j] = 0
+        s.arrival[i, j] = s.release[b, j]
+        s.remaining_work[i, j] = s.work_content[b, j]
+        s.remaining_operations[i, j] = s.operations[b, j]
+        s.completed_work[i, j] = 0
+        s.earliest_start[i, j] = s.release[b, j]
+        look_at(s, i, j)
+        left += s.operations[b, j]
+    for j in range(s.jobs[b], s.action_mask.shape[1]):  # padding
+        s.action_mask[i, j] = wp.int8(0)
+        s.next_machine[i, j] = -1
+        s.remaining_operations[i, j] = 0
+    for k in range(s.machines[b]):
+        s.free[i, k] = 0
+        s.load[i, k] = s.machine_load[b, k]
+        s.queue[i, k] = s.machine_operations[b, k]
+    s.left[i] = left
+    s.bound[i] = s.initial_bound[b]
+    s.steps[i] = 0
+    s.reward[i] = 0.0
+    s.terminated[i] = wp.int8(0)
+    s.truncated[i] = wp.int8(0)
+    s.illegal[i] = wp.int8(0)
+    s.stale[i] = 1
+    settle(s, i)
+
+
+@wp.func
+def step(s: State, i: int, action: int):
+    """Commit the next operation of job ``action``; an illegal action ends the episode as if it were the worst schedule."""
+    s.reward[i] = 0.0
+    if s.terminated[i] == wp.int8(0):
+        b = s.instance[i]
+        before = s.bound[i]
+        s.steps[i] = s.steps[i] + 1
+        legal = action >= 0 and action < s.jobs[b]
+        if legal:
+            legal = s.action_mask[i, action] == wp.int8(1)
+        if legal:
+            commit(s, i, action)
+            settle(s, i)
+        else:
+            s.illegal[i] = wp.int8(1)
+            s.terminated[i] = wp.int8(1)
+            s.bound[i] = s.worst_makespan[b]
+            for j in range(s.jobs[b]):
+                s.action_mask[i, j] = wp.int8(0)
+        s.reward[i] = float(before - s.bound[i]) / float(s.initial_bound[b])
