@@ -55,15 +55,21 @@ def solve(instance, policy: str, *, seed: int = 0, samples: int = 1, time_limit:
     Raises:
         UnknownNameError: for an unknown policy.
         OptionError: for an option outside of what it accepts.
+        DispatchGymError: if an exact solver found nothing in time.
 
     >>> import dispatchgym
     >>> schedule = dispatchgym.solve(dispatchgym.load("ta01"), "spt")
     >>> schedule.metrics()["makespan"]
     1462
     """
-    from .agents.solvers import solver
+    from .envs.core.solvers import Limits, resolve
+    from .envs.core.solvers import solve as run_solver
 
-    return solver(policy, instance.family, samples=samples, seed=seed, time_limit=time_limit, **options)([instance])[0]
+    limits = Limits(samples=samples, seed=seed, time_limit=time_limit, options=options)
+    schedule = run_solver(resolve(policy, instance.family), [instance], limits)[0].schedule
+    if schedule is None:
+        raise DispatchGymError(f"{policy} found no schedule for {instance.name} within {time_limit} s")
+    return schedule
 
 
 def validate(instance, schedule) -> list[str]:

@@ -67,12 +67,17 @@ def kernels(program: Program) -> dict[str, wp.Kernel]:
     @kernel("reset")
     def reset_kernel(s: State, offset: int):
         i = wp.tid() + offset
+        s.episode[i] = 0
+        s.instance[i] = next_instance(s, i)
         reset(s, i)
         observe(s, i)
 
     @kernel("begin")
     def begin_kernel(s: State, offset: int):
-        reset(s, wp.tid() + offset)
+        i = wp.tid() + offset
+        s.episode[i] = 0
+        s.instance[i] = next_instance(s, i)
+        reset(s, i)
 
     @kernel("step")
     def step_kernel(s: State, offset: int):
@@ -188,6 +193,13 @@ class Engine:
         if threads < 1:
             raise OptionError(f"threads must be at least 1, got {threads}")
         return min(threads, self.num_envs)
+
+    def set_option(self, name: str, value: int) -> None:
+        """Change an option field; launches are recorded anew, since they hold a copy of the options."""
+        if self.options[name] != value:
+            self.options[name] = value
+            setattr(self._state, name, value)
+            self._launches.clear()
 
     def run(self, name: str) -> None:
         """Launch one of the kernels named in ``kernels`` for all environments.

@@ -16,6 +16,8 @@ class Model(Protocol):
         program: the simulator.
         spec: the observation.
         columns: the int32 fields that describe the candidates, one (B, A) tensor each; rules read these.
+        objective: the figure of ``outcome`` that is minimised.
+        schedule_fields: the fields of one environment that ``schedule`` reads.
         outcome: fields reported in ``info``, by the name they have there, such as ``{"makespan": "bound"}``.
         horizon: no episode takes more decisions than this.
         sizes: length of every axis but ``env`` and ``bank``.
@@ -26,9 +28,16 @@ class Model(Protocol):
     spec: GraphSpec
     columns: tuple[str, ...]
     outcome: dict[str, str]
+    objective: str
+    schedule_fields: tuple[str, ...]
     horizon: int
     sizes: dict[str, int]
     settings: dict[str, int]
+
+    @staticmethod
+    def size_key(instance) -> tuple:
+        """Instances with equal keys share one simulation without padding."""
+        ...
 
     def pack(self, instances) -> dict[str, np.ndarray]:
         """The bank: one array per field that starts with the ``bank`` axis.

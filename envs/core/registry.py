@@ -7,7 +7,7 @@ import importlib
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from .errors import UnknownNameError
+from .errors import OptionError, UnknownNameError
 
 
 @dataclass(frozen=True)
@@ -88,3 +88,23 @@ def family(name: str) -> Family:
 def families() -> list[Family]:
     """All families, in the order of registration."""
     return list(_FAMILIES.values())
+
+
+def instances(source, family_name: str) -> list:
+    """Turn a name, a file, an instance, or a sequence of these into instances.
+
+    The catalogue stands above the families, so it is found by its name here and not imported.
+
+    Raises:
+        UnknownNameError: if a name is not in the catalogue.
+        InstanceError: if a file is malformed.
+        OptionError: if it is something else, or belongs to another family.
+    """
+    if isinstance(source, str):
+        catalogue = importlib.import_module("dispatchgym.instances.catalogue")
+        return catalogue.load_many([source], family_name)
+    if getattr(source, "family", None) == family_name:
+        return [source]
+    if isinstance(source, (list, tuple)) and source:
+        return [instance for part in source for instance in instances(part, family_name)]
+    raise OptionError(f"expected a {family_name} instance, its name, a file or a sequence of these, got {source!r}")

@@ -67,11 +67,12 @@ class Simulation:
             self.engine.tensors[name].copy_(torch.from_numpy(np.ascontiguousarray(array)))
         self.instances = instances
 
+    def reseed(self, seed: int) -> None:
+        """Change the key of all random draws; takes effect with the next ``reset``."""
+        self.engine.set_option("seed", int(seed) % 2**31)
+
     def reset(self) -> None:
         """Begin episode 0 everywhere."""
-        first = torch.arange(self.num_envs, device=self.device) // self.group
-        self.engine.tensors["instance"].copy_(first % len(self.instances))
-        self.engine.tensors["episode"].zero_()
         self.engine.run("reset" if self.observe else "begin")
 
     def step(self, actions: torch.Tensor) -> None:
@@ -113,15 +114,12 @@ class Simulation:
 
     def schedule(self, i: int = 0) -> Schedule:
         """The schedule of environment i so far."""
-        own = (field.name for field in self.model.program.fields if field.shape[:1] == ("env",))
-        row = {name: self.engine.tensors[name][i].cpu().numpy() for name in own}
+        row = {name: self.engine.tensors[name][i].cpu().numpy() for name in self.model.schedule_fields}
         return self.model.schedule(self.instance_of(i), row)
 
     def schedules(self) -> list[Schedule]:
         """The schedule of every environment so far."""
-        own = (field.name for field in self.model.program.fields if field.shape[:1] == ("env",))
-        names = [name for name in own if name in self.model.schedule_fields]
-        arrays = {name: self.engine.tensors[name].cpu().numpy() for name in names}
+        arrays = {name: self.engine.tensors[name].cpu().numpy() for name in self.model.schedule_fields}
         played = self.engine.tensors["instance"].tolist()
         return [
             self.model.schedule(self.instances[b], {name: array[i] for name, array in arrays.items()})

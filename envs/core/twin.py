@@ -94,9 +94,15 @@ class Twin:
                 function(self.state, i, *more)
 
     def reset(self) -> None:
-        """Start every environment's episode, and observe."""
-        self._each(self._reset)
-        self._each(self._observe)
+        """Begin episode 0 everywhere, and observe."""
+
+        def begin(s, i):
+            s.episode[i] = 0
+            s.instance[i] = self._next(s, i)
+            self._reset(s, i)
+            self._observe(s, i)
+
+        self._each(begin)
 
     def step(self, actions) -> None:
         """Apply one action per environment, and observe."""

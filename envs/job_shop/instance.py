@@ -191,8 +191,6 @@ def parse(text: str, where: str = "text", name: str | None = None) -> JobShopIns
 class _Reader(LineReader):
     """The parts of a job shop text."""
 
-    machines: int
-
     def operations(self):
         """Durations, machines (from 0), both (jobs, longest route), and the line each job has them from."""
         header = self.line("a first line 'jobs machines'")

@@ -81,6 +81,7 @@ class Model:
         "earliest_start",
     )
     outcome = {"makespan": "bound", "decisions": "steps"}
+    objective = "makespan"
     schedule_fields = ("start", "next_operation")
 
     def __init__(self, instances: list[JobShopInstance], options: Options | None = None):
@@ -101,6 +102,11 @@ class Model:
             "forced_moves": int(self.options.forced_moves),
             "arcs": int(self.options.observation == "operations"),
         }
+
+    @staticmethod
+    def size_key(instance: JobShopInstance) -> tuple:
+        """Instances with equal keys share one simulation without padding."""
+        return instance.jobs, instance.machines, instance.duration.shape[1], _visits_once(instance)
 
     def _spec(self) -> GraphSpec:
         shared = dict(

@@ -145,7 +145,7 @@ def _lanes(ax: "Axes", machines: int, height: float, font: float) -> None:
     ax.set_yticks(range(0, machines, every))
     for machine in range(0, machines, 2):
         ax.axhspan(machine - 0.5, machine + 0.5, color=BAND, linewidth=0, zorder=0)
-    ax.xaxis.set_major_locator(MaxNLocator(nbins="auto", integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(nbins="auto", steps=[1, 2, 5, 10], integer=True))
     ax.grid(axis="x", color=GRID, linewidth=0.8, zorder=0.5)
     ax.set_axisbelow(True)
     ax.set_xlabel("time (units)", fontsize=font, color=INK)
@@ -165,13 +165,11 @@ def _bars(ax: "Axes", entries: np.ndarray, jobs: int, font: float) -> None:
     top, bottom = machine - 0.41, machine + 0.41
     corners = np.stack([start, top, end, top, end, bottom, start, bottom], axis=1).reshape(-1, 4, 2)
     face = colours[job % len(colours)]
-    # a bar of length 0 has an outline only, in its job's colour; others are parted by white
-    edge = np.where((end > start)[:, None], 1.0, face)
     low, high = ax.get_xlim()
     pixels = ax.get_window_extent().width / (high - low)
-    narrow = float(np.median((end - start) * pixels))
-    line = float(np.clip(narrow / 20, 0.15, 0.8))
-    ax.add_collection(PolyCollection(corners, facecolors=face, edgecolors=edge, linewidths=line, zorder=2))
+    # bars are parted by white, which would swallow the narrow ones: those are outlined in their own colour
+    edge = np.where((end - start)[:, None] * pixels > 3, 1.0, face)
+    ax.add_collection(PolyCollection(corners, facecolors=face, edgecolors=edge, linewidths=0.7, zorder=2))
     _numbers(ax, entries, face, pixels, font)
 
 

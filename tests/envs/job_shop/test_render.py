@@ -82,6 +82,14 @@ def test_partial_and_empty_schedules_are_drawn():
     assert bars(nothing) == [] and nothing.axes[0].get_title("left") == "before"
 
 
+def test_rows_that_cannot_be_drawn_are_left_out():
+    instance = shop(3, 3)
+    rows = [[0, 0, 0, 0, 10], [1, 0, -1, 0, 10], [2, 0, 3, 0, 10], [1, 0, 1, 10, 0], [1, 0, 1, 5, 5]]
+    schedule = Schedule(instance, np.array(rows))
+    assert bars(gantt(schedule)) == [(0, 10, 0), (5, 5, 1)]
+    assert gantt_ansi(schedule).splitlines()[1:-1] == ["M0 0000000000", "M1 ..........", "M2 .........."]
+
+
 def test_pictures_of_an_episode_share_the_time_axis():
     instance = shop(3, 3)
     whole = full(instance)

@@ -285,6 +285,14 @@ def words(instance: JobShopInstance, rows: list) -> list[str]:
             [[0, 0, 3, 0, 2]],
             ["assignment: operation 0 of job 0 is on machine 3 but belongs on machine 0 (machines run from 0 to 0)"],
         ),
+        (
+            chain(2),
+            [[0, 0, 0, 0, 2], [1, 0, 4, 2, 4]],
+            [
+                "completeness: row 1 names job 1, but jobs run from 0 to 0",
+                "assignment: operation 0 of job 1 is on machine 4 (machines run from 0 to 0)",
+            ],
+        ),
         # touching is no overlap, and neither is an operation of length 0 in the middle of another
         (pair(3, 4), [[0, 0, 0, 4, 7], [1, 0, 0, 0, 4]], []),
         (pair(3, 0), [[0, 0, 0, 0, 3], [1, 0, 0, 1, 1]], []),
@@ -320,35 +328,44 @@ def test_words_are_exact(instance, rows, expected):
     assert words(instance, rows) == expected
 
 
-def test_every_overlapping_pair_is_listed():
-    duration = np.full((4, 1), 5, dtype=np.int32)
-    instance = JobShopInstance("crowd", 1, duration, np.zeros((4, 1), dtype=np.int32))
-    rows = [[0, 0, 0, 0, 5], [1, 0, 0, 4, 9], [2, 0, 0, 4, 9], [3, 0, 0, 9, 14]]
-    found = [message.split(" job ")[1:] for message in words(instance, rows)]
-    assert sorted((int(first[0]), int(second[0])) for first, second in found) == [(0, 1), (0, 2), (1, 2)]
+def crowd(jobs: int, length: int) -> JobShopInstance:
+    """Jobs of one operation each, all on the same machine."""
+    duration = np.full((jobs, 1), length, dtype=np.int32)
+    return JobShopInstance("crowd", 1, duration, np.zeros((jobs, 1), dtype=np.int32))
 
 
-def test_messages_are_capped_and_the_rest_is_counted():
-    jobs = 100
-    instance = JobShopInstance("heap", 1, np.ones((jobs, 1), np.int32), np.zeros((jobs, 1), np.int32))
-    rows = [[job, 0, 0, 0, 1] for job in range(jobs)]
+def test_every_overlapping_pair_is_listed_and_no_touching_one():
+    rows = [[job, 0, 0, start, start + 5] for job, start in enumerate([0, 4, 4, 9, 8])]
+    found = [message.split(" job ")[1:] for message in words(crowd(5, 5), rows)]
+    pairs = sorted(tuple(sorted((int(first[0]), int(second[0])))) for first, second in found)
+    assert pairs == [(0, 1), (0, 2), (1, 2), (1, 4), (2, 4), (3, 4)]
+
+
+def test_overlaps_beyond_the_limit_are_counted_exactly():
+    jobs = 200  # half at one time, half right after them
+    rows = [[job, 0, 0, job % 2, job % 2 + 1] for job in range(jobs)]
+    instance = crowd(jobs, 1)
     violations = check(instance, Schedule(instance, np.array(rows)))
     assert {violation.rule for violation in violations} == {"capacity"}
     assert len(violations) == MAX_MESSAGES + 1
-    assert violations[-1].message.startswith(f"{jobs * (jobs - 1) // 2 - MAX_MESSAGES} further")
+    assert violations[-1].message.startswith(f"{100 * 99 - MAX_MESSAGES} further")
 
-    jobs = MAX_MESSAGES + 5
-    instance = JobShopInstance("many", 1, np.ones((jobs, 1), np.int32), np.zeros((jobs, 1), np.int32))
+
+@pytest.mark.parametrize("more", [0, 1, 5])
+def test_messages_are_capped_and_the_rest_is_counted(more):
+    instance = crowd(MAX_MESSAGES + more, 1)
     violations = check(instance, Schedule(instance, np.zeros((0, 5), dtype=np.int64)))
-    assert len(violations) == MAX_MESSAGES + 1
-    assert violations[-1].message == "5 further violations of this rule are not listed"
+    listed = [violation for violation in violations if violation.message.endswith("is missing")]
+    assert len(listed) == MAX_MESSAGES
+    expected = [f"completeness: {more} further violations of this rule are not listed"] if more else []
+    assert [str(violation) for violation in violations[MAX_MESSAGES:]] == expected
 
 
 def test_metrics_of_a_schedule_computed_by_hand():
     duration = np.array([[3, 2], [4, 0]], dtype=np.int32)
     machine = np.array([[0, 1], [1, -1]], dtype=np.int32)
     instance = JobShopInstance("hand", 2, duration, machine, np.array([0, 1], dtype=np.int32))
-    schedule = Schedule(instance, np.array([[0, 0, 0, 0, 3], [1, 0, 1, 1, 5], [0, 1, 1, 5, 7]]))
+    schedule = Schedule(instance, np.array([[0, 1, 1, 5, 7], [1, 0, 1, 1, 5], [0, 0, 0, 0, 3]]))
     assert check(instance, schedule) == []
     assert metrics(instance, schedule) == {
         "makespan": 7,

@@ -1,0 +1,165 @@
+"""Solvers: from instances to schedules. A policy becomes one by being run in the simulator."""
+
+import importlib
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from .errors import OptionError, UnknownNameError
+from .instance import Instance
+from .registry import family
+from .schedule import Schedule
+from .simulation import Simulation
+
+MOST_ENVIRONMENTS = 4096  # of one batch; more are run one batch after the other
+WIDEST_BATCH = 400_000  # environments times edges of a batch that is observed, so that it fits in memory
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a solver says to one instance.
+
+    Attributes:
+        schedule: the best it found; None if it found none.
+        runtime_s: wall time; of a batch, its share.
+        lower_bound: a proven bound of the objective, where the solver has one.
+        status: such as ``"optimal"``; empty where it does not apply.
+    """
+
+    schedule: Schedule | None
+    runtime_s: float
+    lower_bound: int | None = None
+    status: str = ""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an evaluation grants every solver.
+
+    Attributes:
+        samples: attempts per instance; the first is greedy, the best counts.
+        seed: key of everything random.
+        time_limit: seconds per instance, for exact solvers.
+        device: where policies run.
+        options: the family's options the user asked for; they override those of the policy.
+        progress: called with the number of instances solved since the last call.
+    """
+
+    samples: int = 1
+    seed: int = 0
+    time_limit: float = 60.0
+    device: str = "cpu"
+    options: dict = field(default_factory=dict)
+    progress: Callable[[int], None] = lambda count: None
+
+    def __post_init__(self):
+        if not 1 <= self.samples <= 1_000_000:
+            raise OptionError(f"samples must be from 1 to 1000000, got {self.samples}")
+        if not (self.time_limit > 0 and math.isfinite(self.time_limit)):
+            raise OptionError(f"time_limit must be a positive number of seconds, got {self.time_limit}")
+
+
+@dataclass(frozen=True)
+class Exact:
+    """A solver that works on one instance at a time.
+
+    Attributes:
+        solve: from (instance, limits) to an Answer.
+        doc: what it is, with its source.
+    """
+
+    solve: Callable[[Instance, Limits], Answer]
+    doc: str
+
+
+def solve(policy, instances: Sequence[Instance], limits: Limits) -> list[Answer]:
+    """Let a policy or an exact solver answer instances of one family, in their order.
+
+    Args:
+        policy: an entry of a family's ``POLICIES``, or what ``resolve`` returned.
+        instances: the problems.
+        limits: samples, seed, time, device and options.
+    """
+    if not isinstance(policy, Exact):
+        return run(policy, instances, limits)
+    answers = []
+    for instance in instances:
+        answers.append(policy.solve(instance, limits))
+        limits.progress(1)
+    return answers
+
+
+def run(policy, instances: Sequence[Instance], limits: Limits) -> list[Answer]:
+    """Run a policy in the simulator, all instances of a size side by side, and keep each one's best schedule."""
+    entry = family(instances[0].family)
+    options = entry.options(**{**(policy.options or {}), **limits.options})
+    groups: dict[tuple, list[int]] = {}
+    for position, instance in enumerate(instances):
+        groups.setdefault(entry.model.size_key(instance), []).append(position)
+    answers: list[Answer | None] = [None] * len(instances)
+    generator = torch.Generator(device=limits.device).manual_seed(limits.seed)
+    for positions in groups.values():
+        model = entry.model([instances[p] for p in positions], options)
+        width = MOST_ENVIRONMENTS
+        if policy.observes:
+            width = max(1, min(width, WIDEST_BATCH // max(model.spec.edges, 1)))
+        samples = min(limits.samples, width)
+        chunk = max(1, width // samples)
+        for begin in range(0, len(positions), chunk):
+            part = positions[begin : begin + chunk]
+            for position, answer in zip(part, _best_of(policy, model, [instances[p] for p in part], limits, samples, generator), strict=True):  # fmt: skip
+                answers[position] = answer
+            limits.progress(len(part))
+    return answers
+
+
+def _best_of(policy, model, instances, limits: Limits, samples: int, generator) -> list[Answer]:
+    """Best schedule of each instance over ``limits.samples`` attempts, at most ``samples`` of them side by side."""
+    begin = time.perf_counter()
+    best: list[tuple[float, Schedule] | None] = [None] * len(instances)
+    simulation = Simulation(
+        model, instances, len(instances) * samples, device=limits.device, seed=limits.seed, group=samples,
+        observe=policy.observes,
+    )  # fmt: skip
+    done = 0
+    while done < limits.samples:
+        explore = torch.arange(simulation.num_envs, device=simulation.device) % samples + done > 0
+        play(policy, simulation, generator, explore)
+        value = simulation.outcome()[model.objective].reshape(len(instances), samples)
+        value, winner = value[:, : limits.samples - done].min(dim=1)
+        for b, (v, w) in enumerate(zip(value.tolist(), winner.tolist(), strict=True)):
+            if best[b] is None or v < best[b][0]:
+                best[b] = (v, simulation.schedule(b * samples + w))
+        done += samples
+    share = (time.perf_counter() - begin) / len(instances)
+    return [Answer(schedule, share) for _, schedule in best]
+
+
+@torch.no_grad()
+def play(policy, simulation: Simulation, generator: torch.Generator, explore: torch.Tensor) -> None:
+    """Run one episode in every environment, from a reset to the end."""
+    simulation.reset()
+    for _ in range(simulation.model.horizon):
+        if bool((simulation.terminated | simulation.truncated).all()):
+            return
+        simulation.step(policy.act(simulation, generator, explore))
+
+
+def resolve(name: str, family_name: str):
+    """Find a policy by its name, or load the trained one in a folder.
+
+    Raises:
+        UnknownNameError: listing the names of the family.
+        CheckpointError: if the folder does not hold a policy of this family.
+    """
+    policies = family(family_name).policies
+    if name.lower() in policies:
+        return policies[name.lower()]
+    if Path(name).exists():
+        # Networks stand above the environments, so they are found by name here and not imported.
+        return importlib.import_module("dispatchgym.agents.policy").load_policy(name, family_name)
+    raise UnknownNameError("policy", name, [*policies, "a folder of a trained policy"])

@@ -1,0 +1,168 @@
+"""The Gymnasium vector environment whose observations are torch tensors where the simulator wrote them."""
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from .errors import OptionError
+from .instance import Instance
+from .registry import family
+from .simulation import Simulation
+from .spaces import action_space, observation_space
+
+
+class DispatchVectorEnv(VectorEnv):
+    """Many environments stepped together, with same-step auto-reset.
+
+    Observations, rewards and flags are torch tensors on ``device``. ``copy=False`` hands out the simulator's own memory, which the
+    next call rewrites: fastest, for those who read before they step. Where an episode ends, ``info`` holds ``final_info``
+    (the family's figures, with ``_final_info`` telling where) and ``final_obs``, and the observation is the next episode's first.
+
+    Args:
+        name: the family.
+        num_envs: number of environments.
+        instances: the bank the episodes are taken from.
+        draw: instead of ``instances``, a function from a NumPy generator to a fresh instance; ``bank`` of them are drawn at a seeded reset.
+        options: the family's options.
+        device: ``"cpu"``, ``"cuda[:n]"`` or ``"auto"``.
+        bank: how many instances ``draw`` makes.
+        shuffled: draw each episode's instance from the bank at random, instead of in order.
+        group: environments that share their instances.
+        copy: clone observations before handing them out.
+        final_observation: report ``final_obs``; costs a copy whenever an episode ends.
+        numpy: the NumPy face: everything handed out is a NumPy array.
+        threads: CPU threads for large batches; None chooses.
+    """
+
+    metadata = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": ["rgb_array", "ansi"]}
+
+    def __init__(
+        self,
+        name: str,
+        num_envs: int,
+        instances: Sequence[Instance] | None,
+        draw: Callable[[np.random.Generator], Instance] | None = None,
+        options=None,
+        device: str = "cpu",
+        bank: int = 256,
+        shuffled: bool = False,
+        group: int = 1,
+        copy: bool = True,
+        final_observation: bool = True,
+        numpy: bool = False,
+        threads: int | None = None,
+        render_mode: str | None = None,
+    ):
+        if num_envs < 1 or bank < 1:
+            raise OptionError(f"num_envs and bank must be at least 1, got {num_envs} and {bank}")
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            raise OptionError(
+                f"render_mode must be one of {self.metadata['render_modes']} or None, got {render_mode!r}"
+            )
+        self.family, self.num_envs, self.render_mode = family(name), num_envs, render_mode
+        self._draw, self._bank, self._numpy = draw, bank, numpy
+        self._copy, self._final_observation = copy, final_observation
+        if instances is None:
+            instances = self._fresh(np.random.default_rng(0))
+        self.model = self.family.model(list(instances), options)
+        self.simulation = Simulation(
+            self.model, instances, num_envs, device=device, group=group, shuffled=shuffled, threads=threads
+        )
+        self.device = self.simulation.device
+        self.single_observation_space = observation_space(self.model.spec)
+        self.single_action_space = action_space(self.model.spec)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.spec = None
+        self._begun = False
+
+    @cached_property
+    def observation_space(self) -> gymnasium.spaces.Dict:
+        """The batched space, made on demand: Gymnasium stores the bounds of every number of every environment."""
+        return batch_space(self.single_observation_space, self.num_envs)
+
+    def _fresh(self, generator: np.random.Generator) -> list[Instance]:
+        return [self._draw(generator) for _ in range(self._bank)]
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None):
+        """Begin an episode everywhere.
+
+        Args:
+            seed: key of the random draws; with ``draw``, also draws a new bank.
+            options: ``{"instances": [...]}`` replaces the bank by as many others.
+        """
+        super().reset(seed=seed)
+        unknown = set(options or ()) - {"instances"}
+        if unknown:
+            raise OptionError(f"reset knows the option 'instances', got {sorted(unknown)}")
+        if options and "instances" in options:
+            self.simulation.load(options["instances"])
+        elif self._draw is not None and seed is not None:
+            self.simulation.load(self._fresh(self.np_random))
+        if seed is not None:
+            self.simulation.reseed(seed)
+        self.simulation.reset()
+        self._begun = True
+        return self._observe(), self._info()
+
+    def step(self, actions):
+        """Apply one action per environment, (B,) integers; episodes that end are followed by the next at once."""
+        if not self._begun:
+            raise gymnasium.error.ResetNeeded("call reset before step")
+        actions = torch.as_tensor(actions, device=self.device)
+        if actions.shape != (self.num_envs,) or actions.dtype.is_floating_point:
+            raise OptionError(
+                f"actions must be integers of shape ({self.num_envs},), got {actions.dtype} {tuple(actions.shape)}"
+            )
+        simulation = self.simulation
+        simulation.step(actions)
+        reward, terminated = simulation.reward.clone(), simulation.terminated.bool()
+        truncated = simulation.truncated.bool()
+        final = self._final(terminated | truncated)
+        simulation.restart()
+        info = self._info()
+        info.update(final)
+        return self._observe(), self._face(reward), self._face(terminated), self._face(truncated), info
+
+    def _final(self, done: torch.Tensor) -> dict:
+        """What to report about the episodes that just ended; read before they are begun anew."""
+        figures = {key: self._face(tensor.clone()) for key, tensor in self.simulation.outcome().items()}
+        figures["illegal_action"] = self._face(self.simulation.illegal.bool())
+        result = {"final_info": figures, "_final_info": self._face(done)}
+        if self._final_observation and bool(done.any()):
+            result["final_obs"] = self._observe(clone=True)
+            result["_final_obs"] = self._face(done)
+        return result
+
+    def action_masks(self) -> torch.Tensor | np.ndarray:
+        """(B, A) bool, the legal actions."""
+        return self._face(self.simulation.mask.bool())
+
+    def schedules(self):
+        """The schedule of every environment's current episode so far."""
+        return self.simulation.schedules()
+
+    def render(self):
+        """Pictures or text charts of all environments, as ``render_mode`` says."""
+        if self.render_mode is None:
+            gymnasium.logger.warn("render() needs a render_mode, given when the environment is made")
+            return None
+        room = self.family.room("render")
+        draw = room.gantt_ansi if self.render_mode == "ansi" else room.gantt_rgb
+        return tuple(draw(schedule) for schedule in self.schedules())
+
+    def _face(self, tensor: torch.Tensor):
+        return tensor.cpu().numpy() if self._numpy else tensor
+
+    def _observe(self, clone: bool | None = None) -> dict:
+        clone = self._copy if clone is None else clone
+        return {key: self._face(t.clone() if clone else t) for key, t in self.simulation.observation.items()}
+
+    def _info(self) -> dict:
+        info = {key: self._face(tensor.clone()) for key, tensor in self.simulation.outcome().items()}
+        info["action_mask"] = self._face(self.simulation.mask.clone())
+        return info

@@ -1,0 +1,79 @@
+"""The job shop as Gymnasium environments: which instances are played, and the family's options as keyword arguments."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..core import registry
+from ..core.env import DispatchEnv
+from ..core.errors import OptionError
+from ..core.vector_env import DispatchVectorEnv
+from .generator import generate
+from .instance import JobShopInstance
+from .model import Options
+
+LARGEST = 1000  # jobs or machines of a generated instance
+
+
+def _source(instance, jobs: int, machines: int):
+    """Turn the arguments into (instances, draw), one of them None."""
+    if instance is not None:
+        return registry.instances(instance, "job_shop"), None
+    for name, value in (("jobs", jobs), ("machines", machines)):
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not 1 <= value <= LARGEST:
+            raise OptionError(f"{name} must be a whole number from 1 to {LARGEST}, got {value!r}")
+
+    def draw(generator: np.random.Generator) -> JobShopInstance:
+        return generate(jobs, machines, generator)
+
+    return None, draw
+
+
+class Env(DispatchEnv):
+    """One job shop (see DispatchEnv).
+
+    Args:
+        instance: a catalogue name or file, an instance, or a sequence of these; None generates random ones.
+        jobs, machines: size of the generated instances.
+        construction, forced_moves, observation: see Options.
+        render_mode: ``None``, ``"rgb_array"`` or ``"ansi"``.
+
+    >>> import gymnasium, dispatchgym
+    >>> env = gymnasium.make("dispatchgym/JobShop-v0", instance="ft06")
+    >>> observation, info = env.reset(seed=0)
+    >>> observation["work"].shape, int(info["makespan"])
+    ((6, 15), 52)
+    """
+
+    def __init__(
+        self,
+        instance: str | JobShopInstance | Sequence | None = None,
+        jobs: int = 6,
+        machines: int = 6,
+        construction: str | float = "active",
+        forced_moves: bool = True,
+        observation: str = "jobs",
+        render_mode: str | None = None,
+    ):
+        options = Options(construction, forced_moves, observation)
+        instances, draw = _source(instance, jobs, machines)
+        super().__init__("job_shop", instances, draw, options, render_mode)
+
+
+class VectorEnv(DispatchVectorEnv):
+    """Many job shops stepped together (see DispatchVectorEnv); arguments as for Env, and those of the batch."""
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        instance: str | JobShopInstance | Sequence | None = None,
+        jobs: int = 6,
+        machines: int = 6,
+        construction: str | float = "active",
+        forced_moves: bool = True,
+        observation: str = "jobs",
+        **batch,
+    ):
+        options = Options(construction, forced_moves, observation)
+        instances, draw = _source(instance, jobs, machines)
+        super().__init__("job_shop", num_envs, instances, draw, options, **batch)
