@@ -187,8 +187,8 @@ def header(options: Options, rows: list[dict], pinned: str, load: str) -> str:
         " `best` is the fastest round",
         "- random valid actions, choosing them and beginning new episodes included; steps and operations are summed"
         " over the batch",
-        "- `ours batched` and `ours single`: operations/s of dispatchgym on the same instance, non-delay, every"
-        " operation a decision, with its graph, as a batch of 1024 and as a single Gymnasium step, divided by those of the row",
+        "- `ours batched` and `ours single`: operations/s of dispatchgym on the same instance, divided by those of the"
+        " row; non-delay, every operation a decision, with its graph, in a batch of 1024 or as one Gymnasium step",
         *(f"- {name}: {', '.join(f'{p} {v}' for p, v in found.items())}" for name, found in versions.items()),
         "",
     ]

@@ -6,10 +6,11 @@ from itertools import product
 import gymnasium
 import numpy as np
 import torch
+from measure import announce, arguments, measure
+
 from dispatchgym.envs.core.simulation import Simulation
 from dispatchgym.envs.job_shop.instance import read
 from dispatchgym.envs.job_shop.model import Model, Options
-from measure import announce, arguments, measure
 
 STEPS = 64
 GRAPH = "jobs, machines, route edges, candidates, mask"

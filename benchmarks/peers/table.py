@@ -26,15 +26,15 @@ def summarise(rows: Iterable[dict]) -> list[dict]:
         One row for each configuration, by instance and then in the order met: ``rounds``, the medians
         ``steps_per_s`` and ``operations_per_s``, the largest ``best``, and ``times_batched`` and
         ``times_single``, the medians of dispatchgym's two reference rows on the same instance divided by
-        this one's, None where a reference was not measured. A failed configuration has its key and the
-        reason, once for each different reason.
+        this one's, None where a reference was not measured. Then one row for each
+        environment and reason of failure (``failed``), which names the configuration where only one met it.
     """
     measured: dict[tuple, list[dict]] = {}
-    failed: dict[tuple, dict] = {}
+    failed: dict[tuple, set[tuple]] = {}
     for row in rows:
         key = tuple(row.get(name) for name in KEY)
         if "failed" in row:
-            failed.setdefault((*key, row["failed"]), dict(zip(KEY, key, strict=True), failed=row["failed"]))
+            failed.setdefault((row["peer"], row["failed"]), set()).add(key)
         elif "operations_per_s" in row:
             measured.setdefault(key, []).append(row)
     summary = [_together(key, rounds) for key, rounds in measured.items()]
@@ -44,7 +44,13 @@ def summarise(rows: Iterable[dict]) -> list[dict]:
             ours = speed.get((peer, mode, row["instance"], batch))
             row[column] = None if ours is None else ours / row["operations_per_s"]
     summary.sort(key=lambda row: row["instance"])  # stable, so each instance keeps the order of the rounds
-    return summary + list(failed.values())
+    return summary + [_failure(peer, reason, keys) for (peer, reason), keys in failed.items()]
+
+
+def _failure(peer: str, reason: str, keys: set[tuple]) -> dict:
+    """One row for one reason: with its configuration, or without where it struck several."""
+    key = next(iter(keys)) if len(keys) == 1 else (peer, None, None, None)
+    return dict(zip(KEY, key, strict=True), failed=reason, times=len(keys))
 
 
 def _together(key: tuple, rounds: list[dict]) -> dict:
@@ -71,10 +77,12 @@ def markdown(summary: list[dict]) -> str:
     """
     lines = [HEAD, ("---",) * 3 + ("---:",) + ("---",) + ("---:",) * 5]
     for row in summary:
-        start = [row["peer"], row["mode"] or "all", row["instance"] or "all", row["batch"] or "all"]
+        start = [row["peer"], row["mode"], row["instance"], row["batch"]]
         if "failed" in row:
+            start[1:] = ["-" if value is None else value for value in start[1:]]
             reason = " ".join(str(row["failed"]).split())[:REASON_LENGTH].replace("|", "\\|")
-            lines.append((*start, f"failed: {reason}", *["-"] * 5))
+            several = f" ({row['times']} ways)" if row["times"] > 1 else ""
+            lines.append((*start, f"failed: {reason}{several}", *["-"] * 5))
             continue
         speeds = [number(row[name]) for name in ("steps_per_s", "operations_per_s", "best")]
         times = [times_text(row[name]) for name in ("times_batched", "times_single")]

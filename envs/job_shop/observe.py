@@ -114,7 +114,7 @@ def survey_machines(s: State, i: int):
         s.least_tail[i, k] = LATEST
         s.waiting[i, k] = 0
         s.waiting_work[i, k] = 0
-    total = 0
+    total = int(0)
     for j in range(s.jobs[b]):
         next = s.next_machine[i, j]
         if next >= 0:
@@ -184,15 +184,15 @@ def show_job(s: State, i: int, j: int, bound: int, by_p: float, by_left: float):
     s.work[i, j, 6] = float(s.completed_work[i, j]) / content
     s.work[i, j, 7] = float(s.completed_work[i, j] + duration) / content
     s.work[i, j, 8] = part(float(remaining - duration) * by_left, 0.0, 1.0)
-    second = 0
+    second = int(0)
     if first + 1 < last:
         second = s.duration[b, j, first + 1]
     s.work[i, j, 9] = part(float(second) * by_p * 0.5, 0.0, 4.0)
     for f in range(10, 14):
         s.work[i, j, f] = 0.0
     s.work[i, j, 14] = 1.0
-    before = 0
-    visits = 0
+    before = int(0)
+    visits = int(0)
     for o in range(first, last):
         k = s.machine[b, j, o]
         p = s.duration[b, j, o]
@@ -208,7 +208,7 @@ def show_job(s: State, i: int, j: int, bound: int, by_p: float, by_left: float):
         s.assignment_attr[i, e, 4] = float(int(o == first))
         s.assignment_attr[i, e, 5] = part(float(start + before - s.free[i, k]) * by_p * 0.2, -1.0, 1.0)
         if k == s.focus[i] and visits == 0:
-            visits = 1
+            visits = int(1)
             s.work[i, j, 10] = 1.0
             s.work[i, j, 11] = scaled
             s.work[i, j, 12] = part(float(before) * by_p * 0.25, 0.0, 2.0)
@@ -222,7 +222,7 @@ def show_machine(s: State, i: int, k: int, bound: int, largest: int, by_p: float
     b = s.instance[i]
     t = s.time[i]
     jobs = float(s.jobs[b])
-    tail = 0
+    tail = int(0)
     arrival = int(t)
     if s.queue[i, k] > 0:
         tail = s.least_tail[i, k]
@@ -245,9 +245,9 @@ def show_candidates(s: State, i: int, bound: int, largest: int, by_p: float, by_
     """Index and features of every action; returns the number of candidates."""
     b = s.instance[i]
     t = s.time[i]
-    longest = -1
-    second = -1
-    count = 0
+    longest = int(-1)
+    second = int(-1)
+    count = int(0)
     for j in range(s.jobs[b]):
         if s.action_mask[i, j] == wp.int8(1):
             count += 1
@@ -301,7 +301,7 @@ def show_context(s: State, i: int, total: int, count: int, largest: int, by_left
     """Global features."""
     b = s.instance[i]
     jobs = float(s.jobs[b])
-    unfinished = 0
+    unfinished = int(0)
     for j in range(s.jobs[b]):
         if s.next_machine[i, j] >= 0:
             unfinished += 1
@@ -328,7 +328,7 @@ def observe(s: State, i: int):
     bound = sharp_bound(s, i)
     by_p = 1.0 / s.mean_duration[b]
     by_left = 1.0 / wp.max(float(bound - s.time[i]), s.mean_duration[b])
-    largest = 1
+    largest = int(1)
     for k in range(s.machines[b]):
         largest = wp.max(largest, s.load[i, k])
     for j in range(s.jobs[b]):

@@ -70,7 +70,7 @@ def show_route(s: State, i: int, j: int, bound: int, by_p: float, by_left: float
     t = s.time[i]
     first = s.next_operation[i, j]
     rest = s.work_content[b, j]
-    completion = 0
+    completion = int(0)
     for o in range(s.operations[b, j]):
         v = j * s.duration.shape[2] + o
         duration = s.duration[b, j, o]
@@ -110,7 +110,7 @@ def observe(s: State, i: int):
     total = survey_machines(s, i)
     bound = sharp_bound(s, i)
     by_left = 1.0 / wp.max(float(bound - s.time[i]), s.mean_duration[b])
-    largest = 1
+    largest = int(1)
     for k in range(s.machines[b]):
         largest = wp.max(largest, s.load[i, k])
     for j in range(s.jobs[b]):

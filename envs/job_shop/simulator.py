@@ -99,8 +99,8 @@ def next_instance(s: State, i: int):
 @wp.func
 def first_gap(s: State, i: int, k: int, arrival: int, duration: int):
     """Position on machine k's timeline of the first gap that takes ``duration`` from ``arrival`` on."""
-    position = 0
-    idle_from = 0
+    position = int(0)
+    idle_from = int(0)
     while position < s.machine_operations[s.instance[i], k] - s.queue[i, k]:
         if wp.max(arrival, idle_from) + duration <= s.timeline_start[i, k, position]:
             return position
@@ -142,7 +142,7 @@ def look_at(s: State, i: int, j: int):
 @wp.func
 def choose_any(s: State, i: int):
     """Insertion: every unfinished job is a candidate; returns their number."""
-    count = 0
+    count = int(0)
     time = int(LATEST)
     for j in range(s.jobs[s.instance[i]]):
         if s.next_machine[i, j] >= 0:
@@ -169,7 +169,7 @@ def choose(s: State, i: int):
     if s.insertion == 1:
         return choose_any(s, i)
     completion = int(LATEST)
-    focus = -1
+    focus = int(-1)
     for j in range(n):
         k = s.next_machine[i, j]
         if k >= 0:
@@ -183,7 +183,7 @@ def choose(s: State, i: int):
         if s.next_machine[i, j] == focus:
             time = wp.min(time, s.earliest_start[i, j])
     reach = wp.int64(completion - time) * wp.int64(s.delta)
-    count = 0
+    count = int(0)
     for j in range(n):
         s.action_mask[i, j] = wp.int8(0)
         if s.next_machine[i, j] == focus:
@@ -273,7 +273,7 @@ def settle(s: State, i: int):
 def reset(s: State, i: int):
     """Begin an episode of environment i on instance ``s.instance[i]``."""
     b = s.instance[i]
-    left = 0
+    left = int(0)
     for j in range(s.jobs[b]):
         s.next_operation[i, j] = 0
         s.arrival[i, j] = s.release[b, j]

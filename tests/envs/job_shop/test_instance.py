@@ -112,9 +112,9 @@ class TestInstance:
         with pytest.raises(InstanceError, match=message):
             small(**changes)
 
-    def test_unsigned_values_that_int64_cannot_hold_do_not_wrap(self):
-        with pytest.raises(InstanceError, match="job 0, operation 0: duration"):
-            small(duration=np.array([[2**64 - 3, 4], [5, 0]], dtype=np.uint64))
+    def test_unsigned_values_that_int64_cannot_hold_do_not_pass_for_padding(self):
+        with pytest.raises(InstanceError, match="job 1, operation 1: machine"):
+            small(machine=np.array([[0, 1], [1, 2**64 - 1]], dtype=np.uint64))
 
     def test_the_largest_total_is_accepted(self):
         assert small(duration=[[3, 4], [MAX_TIME - 8, 0]]).total_work == MAX_TIME - 1
