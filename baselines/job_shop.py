@@ -28,7 +28,7 @@ POLICIES = {
     "lwkr": _rule(lambda c: c.remaining_work, "least work remaining first (Haupt 1989)"),
     "mopnr": _rule(lambda c: -c.remaining_operations, "most operations remaining first (Haupt 1989)"),
     "fdd/mwkr": _rule(
-        lambda c: (c.completed_work + c.processing_time).double() / c.remaining_work,
+        lambda c: (c.completed_work + c.processing_time).double() / c.remaining_work.clamp_min(1),
         "smallest ratio of flow due date to work remaining (Sels, Gheysen and Vanhoucke 2012)",
     ),
     "fifo": _rule(lambda c: c.arrival, "first to arrive at the machine first"),

@@ -64,6 +64,14 @@ def kernels(program: Program) -> dict[str, wp.Kernel]:
     def kernel(name):
         return wp.kernel(module=module, name=f"{module}_{name}", enable_backward=False)
 
+    @wp.func
+    def chosen(s: State, i: int):
+        """The action as int32; a number that does not fit becomes -1, which is never legal."""
+        action = s.action[i]
+        if action < wp.int64(0) or action > wp.int64(2147483647):
+            return -1
+        return int(action)
+
     @kernel("reset")
     def reset_kernel(s: State, offset: int):
         i = wp.tid() + offset
@@ -82,12 +90,12 @@ def kernels(program: Program) -> dict[str, wp.Kernel]:
     @kernel("step")
     def step_kernel(s: State, offset: int):
         i = wp.tid() + offset
-        step(s, i, int(s.action[i]))
+        step(s, i, chosen(s, i))
 
     @kernel("advance")
     def advance_kernel(s: State, offset: int):
         i = wp.tid() + offset
-        step(s, i, int(s.action[i]))
+        step(s, i, chosen(s, i))
         observe(s, i)
 
     @kernel("restart")
@@ -193,13 +201,6 @@ class Engine:
         if threads < 1:
             raise OptionError(f"threads must be at least 1, got {threads}")
         return min(threads, self.num_envs)
-
-    def set_option(self, name: str, value: int) -> None:
-        """Change an option field; launches are recorded anew, since they hold a copy of the options."""
-        if self.options[name] != value:
-            self.options[name] = value
-            setattr(self._state, name, value)
-            self._launches.clear()
 
     def run(self, name: str) -> None:
         """Launch one of the kernels named in ``kernels`` for all environments.

@@ -8,6 +8,7 @@ import numpy as np
 from .errors import OptionError
 from .instance import Instance
 from .registry import family
+from .registry import instances as instances_of
 from .simulation import Simulation
 from .spaces import action_space, observation_space
 
@@ -22,7 +23,7 @@ class DispatchEnv(gymnasium.Env):
 
     Args:
         name: the family.
-        instances: a sequence to draw from at each reset; the first reset without a seed takes the first one.
+        instances: what to play; of several, each reset draws one.
         draw: instead of ``instances``, a function from a NumPy generator to a fresh instance.
         options: the family's options.
         render_mode: ``None``, ``"rgb_array"`` or ``"ansi"``.
@@ -73,14 +74,14 @@ class DispatchEnv(gymnasium.Env):
 
         Args:
             seed: reseeds the generator that draws instances.
-            options: ``{"instance": Instance}`` plays that one; it must fit the environment's padded sizes.
+            options: ``{"instance": ...}`` plays that one, an instance, a name or a file; it must fit the padded sizes.
         """
         super().reset(seed=seed)
         unknown = set(options or ()) - {"instance"}
         if unknown:
             raise OptionError(f"reset knows the option 'instance', got {sorted(unknown)}")
         if options and "instance" in options:
-            chosen = options["instance"]
+            chosen = instances_of(options["instance"], self.family.name)[0]
         elif self._draw is not None:
             chosen = self._draw(self.np_random)
         elif len(self._instances) > 1:
@@ -89,6 +90,7 @@ class DispatchEnv(gymnasium.Env):
             chosen = self._instances[0]
         if chosen is not self.instance:
             self.simulation.load([chosen])
+        self.simulation.reseed(int(self.np_random.integers(2**31)))
         self.simulation.reset()
         self._begun = True
         return self._observe(), self._info()
@@ -97,6 +99,8 @@ class DispatchEnv(gymnasium.Env):
         """Commit the candidate ``action``."""
         if not self._begun:
             raise gymnasium.error.ResetNeeded("call reset before step")
+        if np.ndim(action) != 0 or np.asarray(action).dtype.kind not in "iu":
+            raise OptionError(f"an action is one integer, got {action!r}")
         self._action[0] = action
         self.simulation.engine.run("advance")
         info = self._info()

@@ -34,7 +34,7 @@ class Field:
 
 
 COMMON = (
-    Field("seed", "", "key of every random draw"),
+    Field("seed", "one", "key of every random draw"),
     Field("group", "", "environments that share an instance, a run of this many"),
     Field("shuffled", "", "1: the next instance is drawn at random; 0: in order"),
     Field("instances", "", "number of instances in the bank"),

@@ -9,6 +9,9 @@ import torch
 from .simulation import Simulation
 
 
+_LARGEST = torch.finfo(torch.float64).max
+
+
 class Columns:
     """The candidates' int32 columns by name, such as ``c.processing_time``, (B, A) each.
 
@@ -71,7 +74,8 @@ class Rule:
 
     def act(self, simulation: Simulation, generator: torch.Generator, explore: torch.Tensor) -> torch.Tensor:
         """See Policy.act."""
-        key = self.key(Columns(simulation)).double()
+        # Legal keys are made finite first, so that no illegal one can ever be the smallest.
+        key = self.key(Columns(simulation)).double().nan_to_num(nan=_LARGEST).clamp(-_LARGEST, _LARGEST)
         key = key.masked_fill(simulation.mask == 0, float("inf"))
         best = key.argmin(dim=1)  # torch returns the first of equal minima
         if not bool(explore.any()):

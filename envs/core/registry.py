@@ -4,7 +4,8 @@ Nothing here imports Gymnasium, torch or Warp, so that ``import dispatchgym`` st
 """
 
 import importlib
-from dataclasses import dataclass, field
+import os
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 
 from .errors import OptionError, UnknownNameError
@@ -48,6 +49,18 @@ class Family:
     def options(self):
         """The dataclass of the family's options."""
         return self.room("model").Options
+
+    def make_options(self, **given):
+        """The family's options from keyword arguments.
+
+        Raises:
+            OptionError: for an unknown option, listing the known ones, or a value outside of what it accepts.
+        """
+        known = [entry.name for entry in fields(self.options)]
+        unknown = sorted(set(given) - set(known))
+        if unknown:
+            raise OptionError(f"unknown option {unknown[0]!r} of {self.name}; known: {', '.join(known)}")
+        return self.options(**given)
 
     def check(self, instance, schedule):
         """All violations of a schedule, see the family's validator."""
@@ -100,9 +113,9 @@ def instances(source, family_name: str) -> list:
         InstanceError: if a file is malformed.
         OptionError: if it is something else, or belongs to another family.
     """
-    if isinstance(source, str):
+    if isinstance(source, (str, os.PathLike)):
         catalogue = importlib.import_module("dispatchgym.instances.catalogue")
-        return catalogue.load_many([source], family_name)
+        return catalogue.load_many([os.fspath(source)], family_name)
     if getattr(source, "family", None) == family_name:
         return [source]
     if isinstance(source, (list, tuple)) and source:

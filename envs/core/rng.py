@@ -53,4 +53,5 @@ def instance_of(seed: int, group: int, groups: int, episode: int, instances: int
     """
     if shuffled == 1:
         return random_below(instances, seed, group, episode, 0)
-    return (group + (episode % instances) * (groups % instances)) % instances
+    walked = wp.int64(episode % instances) * wp.int64(groups % instances) + wp.int64(group)
+    return int(walked % wp.int64(instances))

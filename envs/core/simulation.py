@@ -39,11 +39,11 @@ class Simulation:
         self.model, self.instances, self.observe = model, list(instances), observe
         if not self.instances:
             raise OptionError("a simulation needs at least one instance")
-        sizes = dict(model.sizes, env=num_envs, bank=len(self.instances), two=2)
+        sizes = dict(model.sizes, env=num_envs, bank=len(self.instances), two=2, one=1)
         if not observe:
             sizes.update({axis: 0 for axis in ("edge", "arc", "two", "work", "resource")})
         options = dict(
-            model.settings, seed=int(seed) % 2**31, group=group, shuffled=int(shuffled),
+            model.settings, group=group, shuffled=int(shuffled),
             instances=len(self.instances), environments=num_envs,
         )  # fmt: skip
         self.engine = Engine(model.program, sizes, options, device, threads)
@@ -53,6 +53,7 @@ class Simulation:
         self.columns = {name: tensors[name] for name in model.columns}
         self.mask = tensors["action_mask"]
         self.load(self.instances)
+        self.reseed(seed)
 
     def load(self, instances) -> None:
         """Replace the bank by as many other instances; takes effect with the next ``reset``.
@@ -68,21 +69,37 @@ class Simulation:
         self.instances = instances
 
     def reseed(self, seed: int) -> None:
-        """Change the key of all random draws; takes effect with the next ``reset``."""
-        self.engine.set_option("seed", int(seed) % 2**31)
+        """Change the key of all random draws; call it before ``reset``."""
+        self.engine.tensors["seed"].fill_(int(seed) % 2**31)
 
     def reset(self) -> None:
         """Begin episode 0 everywhere."""
         self.engine.run("reset" if self.observe else "begin")
 
     def step(self, actions: torch.Tensor) -> None:
-        """Apply one action per environment, (B,) integers; environments whose episode is over stand still."""
+        """Apply one action per environment; environments whose episode is over stand still.
+
+        Args:
+            actions: (B,) integers; one that is not a candidate ends its episode.
+
+        Raises:
+            OptionError: for another shape or dtype.
+        """
+        if actions.shape != (self.num_envs,) or actions.dtype.is_floating_point or actions.dtype.is_complex:
+            raise OptionError(
+                f"actions must be integers of shape ({self.num_envs},), got {actions.dtype} {tuple(actions.shape)}"
+            )
         self.engine.tensors["action"].copy_(actions)
         self.engine.run("advance" if self.observe else "step")
 
     def restart(self) -> None:
         """Begin the next episode wherever one has ended."""
         self.engine.run("restart" if self.observe else "renew")
+
+    def restart_all(self) -> None:
+        """Begin the next episode everywhere, ended or not."""
+        self.engine.tensors["terminated"].fill_(1)
+        self.restart()
 
     @property
     def reward(self) -> torch.Tensor:

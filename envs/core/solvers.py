@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from .engine import resolve_device
 from .errors import OptionError, UnknownNameError
 from .instance import Instance
 from .registry import family
@@ -95,13 +96,15 @@ def solve(policy, instances: Sequence[Instance], limits: Limits) -> list[Answer]
 
 def run(policy, instances: Sequence[Instance], limits: Limits) -> list[Answer]:
     """Run a policy in the simulator, all instances of a size side by side, and keep each one's best schedule."""
+    if not instances:
+        return []
     entry = family(instances[0].family)
-    options = entry.options(**{**(policy.options or {}), **limits.options})
+    options = entry.make_options(**{**(policy.options or {}), **limits.options})
     groups: dict[tuple, list[int]] = {}
     for position, instance in enumerate(instances):
         groups.setdefault(entry.model.size_key(instance), []).append(position)
     answers: list[Answer | None] = [None] * len(instances)
-    generator = torch.Generator(device=limits.device).manual_seed(limits.seed)
+    generator = torch.Generator(device=resolve_device(limits.device)).manual_seed(limits.seed)
     for positions in groups.values():
         model = entry.model([instances[p] for p in positions], options)
         width = MOST_ENVIRONMENTS

@@ -107,7 +107,8 @@ class Twin:
     def step(self, actions) -> None:
         """Apply one action per environment, and observe."""
         self.state.action[:] = np.asarray(actions)
-        self._each(lambda s, i: self._step(s, i, int(s.action[i])))
+        # An action beyond 32 bits is illegal, as in the kernels.
+        self._each(lambda s, i: self._step(s, i, int(s.action[i]) if 0 <= s.action[i] < 2**31 else -1))
         self._each(self._observe)
 
     def restart(self) -> None:

@@ -12,6 +12,7 @@ from gymnasium.vector.utils import batch_space
 from .errors import OptionError
 from .instance import Instance
 from .registry import family
+from .registry import instances as instances_of
 from .simulation import Simulation
 from .spaces import action_space, observation_space
 
@@ -89,23 +90,26 @@ class DispatchVectorEnv(VectorEnv):
         return [self._draw(generator) for _ in range(self._bank)]
 
     def reset(self, *, seed: int | None = None, options: dict | None = None):
-        """Begin an episode everywhere.
+        """Begin an episode everywhere: the very first with a seed, the next one without.
 
         Args:
             seed: key of the random draws; with ``draw``, also draws a new bank.
-            options: ``{"instances": [...]}`` replaces the bank by as many others.
+            options: ``{"instances": [...]}`` replaces the bank by as many others, instances or names.
         """
         super().reset(seed=seed)
         unknown = set(options or ()) - {"instances"}
         if unknown:
             raise OptionError(f"reset knows the option 'instances', got {sorted(unknown)}")
         if options and "instances" in options:
-            self.simulation.load(options["instances"])
+            self.simulation.load(instances_of(options["instances"], self.family.name))
         elif self._draw is not None and seed is not None:
             self.simulation.load(self._fresh(self.np_random))
         if seed is not None:
             self.simulation.reseed(seed)
-        self.simulation.reset()
+        if seed is not None or not self._begun:
+            self.simulation.reset()
+        else:
+            self.simulation.restart_all()
         self._begun = True
         return self._observe(), self._info()
 
@@ -113,11 +117,7 @@ class DispatchVectorEnv(VectorEnv):
         """Apply one action per environment, (B,) integers; episodes that end are followed by the next at once."""
         if not self._begun:
             raise gymnasium.error.ResetNeeded("call reset before step")
-        actions = torch.as_tensor(actions, device=self.device)
-        if actions.shape != (self.num_envs,) or actions.dtype.is_floating_point:
-            raise OptionError(
-                f"actions must be integers of shape ({self.num_envs},), got {actions.dtype} {tuple(actions.shape)}"
-            )
+        actions = _integers(actions, self.device)
         simulation = self.simulation
         simulation.step(actions)
         reward, terminated = simulation.reward.clone(), simulation.terminated.bool()
@@ -166,3 +166,11 @@ class DispatchVectorEnv(VectorEnv):
         info = {key: self._face(tensor.clone()) for key, tensor in self.simulation.outcome().items()}
         info["action_mask"] = self._face(self.simulation.mask.clone())
         return info
+
+
+def _integers(actions, device: torch.device) -> torch.Tensor:
+    """Actions in any form as a tensor, without ever rounding one."""
+    try:
+        return torch.as_tensor(actions, device=device)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise OptionError(f"actions must be integers, one for each environment, got {actions!r}") from error

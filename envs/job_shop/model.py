@@ -35,7 +35,7 @@ class Options:
     @property
     def delta(self) -> float | None:
         """Width of the choice set from 0 to 1, or None for insertion."""
-        if self.construction in CONSTRUCTIONS:
+        if isinstance(self.construction, str) and self.construction in CONSTRUCTIONS:
             return CONSTRUCTIONS[self.construction]
         try:
             value = float(self.construction)
@@ -167,7 +167,7 @@ class Model:
         np.minimum.at(head, instance.machine[real], (before + instance.release[:, None])[real])
         np.minimum.at(tail, instance.machine[real], after[real])
         head[count == 0] = tail[count == 0] = 0
-        bound = max((instance.release + content).max(), (head + load + tail).max(), 1)
+        bound = max((instance.release + content).max(), (head + load + tail).max())
         slots = instance.machine if self.complete else np.broadcast_to(np.arange(route), real.shape)
         one = dict(
             jobs=n, machines=m, initial_bound=bound, worst_makespan=max(int(instance.release.max()) + content.sum(), bound)

@@ -123,7 +123,7 @@ def survey_machines(s: State, i: int):
             if s.arrival[i, j] <= s.time[i]:
                 s.waiting[i, next] = s.waiting[i, next] + 1
                 s.waiting_work[i, next] = s.waiting_work[i, next] + s.processing_time[i, j]
-            arrival = wp.max(s.earliest_start[i, j], s.time[i])
+            arrival = s.earliest_start[i, j]
             for o in range(s.next_operation[i, j], s.operations[b, j]):
                 k = s.machine[b, j, o]
                 duration = s.duration[b, j, o]
@@ -138,10 +138,10 @@ def survey_machines(s: State, i: int):
 def sharp_bound(s: State, i: int):
     """Lower bound of the makespan from the operations to come."""
     b = s.instance[i]
-    bound = int(s.time[i])
+    bound = int(0)
     for j in range(s.jobs[b]):
         if s.next_machine[i, j] >= 0:
-            bound = wp.max(bound, wp.max(s.earliest_start[i, j], s.time[i]) + s.remaining_work[i, j])
+            bound = wp.max(bound, s.earliest_start[i, j] + s.remaining_work[i, j])
         else:
             bound = wp.max(bound, s.arrival[i, j])
     for k in range(s.machines[b]):
@@ -173,7 +173,7 @@ def show_job(s: State, i: int, j: int, bound: int, by_p: float, by_left: float):
     per_machine = 1.0 / float(s.machines[b])
     remaining = s.remaining_work[i, j]
     duration = s.processing_time[i, j]
-    start = wp.max(s.earliest_start[i, j], t)
+    start = s.earliest_start[i, j]
     content = float(wp.max(s.work_content[b, j], 1))
     s.work[i, j, 0] = part(float(remaining) * by_left, 0.0, 1.0)
     s.work[i, j, 1] = part(float(s.remaining_operations[i, j]) * per_machine, 0.0, 4.0)

@@ -79,7 +79,7 @@ def show_route(s: State, i: int, j: int, bound: int, by_p: float, by_left: float
             completion = s.start[i, j, o] + duration
             show_arc(s, i, v)
         elif o == first:
-            completion = wp.max(s.earliest_start[i, j], t) + duration
+            completion = s.earliest_start[i, j] + duration
         else:
             completion += duration
         s.work[i, v, 0] = float(int(o < first))

@@ -93,7 +93,7 @@ State = struct("JobShopState", __name__, FIELDS)
 def next_instance(s: State, i: int):
     """Bank index of the episode that environment i begins."""
     groups = (s.environments + s.group - 1) // s.group
-    return instance_of(s.seed, i // s.group, groups, s.episode[i], s.instances, s.shuffled)
+    return instance_of(s.seed[0], i // s.group, groups, s.episode[i], s.instances, s.shuffled)
 
 
 @wp.func
@@ -153,6 +153,7 @@ def choose_any(s: State, i: int):
             count += 1
         else:
             s.action_mask[i, j] = wp.int8(0)
+    s.focus[i] = -1
     s.time[i] = time
     return count
 
@@ -188,8 +189,9 @@ def choose(s: State, i: int):
         s.action_mask[i, j] = wp.int8(0)
         if s.next_machine[i, j] == focus:
             es = s.earliest_start[i, j]
-            # The operation that starts first stays a candidate even when a zero-length one completes no later.
-            if es == time or (es < completion and wp.int64(es - time) * wp.int64(1_000_000) <= reach):
+            # With lengths of zero, the operations that start and that complete first may not satisfy es < completion.
+            soon = es < completion or es + s.processing_time[i, j] == completion
+            if es == time or (soon and wp.int64(es - time) * wp.int64(1_000_000) <= reach):
                 s.action_mask[i, j] = wp.int8(1)
                 if count == 0:
                     s.only[i] = j
@@ -322,4 +324,4 @@ def step(s: State, i: int, action: int):
             s.bound[i] = s.worst_makespan[b]
             for j in range(s.jobs[b]):
                 s.action_mask[i, j] = wp.int8(0)
-        s.reward[i] = float(before - s.bound[i]) / float(s.initial_bound[b])
+        s.reward[i] = float(before - s.bound[i]) / float(wp.max(s.initial_bound[b], 1))
