@@ -37,10 +37,9 @@ class Dense:
     has_resource: Tensor
 
     @classmethod
-    def of(cls, spec: GraphSpec, attr: Tensor, present: Tensor) -> "Dense":
-        """Build it from edge features (B, Q, F) and their presence (B, Q) bool."""
-        attr = attr.unflatten(1, (spec.works, spec.resources))
-        present = present.unflatten(1, (spec.works, spec.resources))
+    def of(cls, present: Tensor, attr: Tensor, sizes: tuple[int, int]) -> "Dense":
+        """Build it from the presence (B, W * R) bool and the features (B, W * R, F) of edges; ``sizes`` are W and R."""
+        attr, present = attr.unflatten(1, sizes), present.unflatten(1, sizes)
         penalty = torch.zeros(present.shape, dtype=attr.dtype, device=attr.device).masked_fill_(~present, NEVER)
         return cls(
             attr,
@@ -237,12 +236,11 @@ class GraphNetwork(nn.Module):
         self.score = nn.Sequential(nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 1))
         self.value = nn.Sequential(nn.Linear(shared + width, hidden), nn.ReLU(), nn.Linear(hidden, 1))
 
-    def forward(self, observation: dict[str, Tensor], spec: GraphSpec, value: bool = True):
+    def forward(self, observation: dict[str, Tensor], value: bool = True):
         """Score.
 
         Args:
             observation: what ``inputs`` made of a batch of observations.
-            spec: of that batch.
             value: whether the value is wanted.
 
         Returns:
@@ -250,12 +248,8 @@ class GraphNetwork(nn.Module):
         """
         work = torch.relu(self.embed_work(observation["work"]))
         resource = torch.relu(self.embed_resource(observation["resource"]))
-        if "present" in observation:
-            edges = Dense.of(spec, observation["assignment_attr"], observation["present"])
-        else:
-            edges = Sparse.of(
-                observation["assignment"], observation["assignment_attr"], (work.shape[1], resource.shape[1])
-            )
+        form, index = (Dense, "present") if "present" in observation else (Sparse, "assignment")
+        edges = form.of(observation[index], observation["assignment_attr"], (work.shape[1], resource.shape[1]))
         arcs = None
         if self.precede:
             arcs = Sparse.of(observation["precedence"], observation["precedence_attr"], (work.shape[1],) * 2)
@@ -289,12 +283,12 @@ def _rows(nodes: Tensor, index: Tensor) -> Tensor:
     return nodes.gather(1, index)
 
 
-def inputs(observation: dict[str, Tensor], spec: GraphSpec) -> dict[str, Tensor]:
+def inputs(observation: dict[str, Tensor], complete: bool) -> dict[str, Tensor]:
     """What the network reads of an observation, in its smallest form: this is what a buffer should keep.
 
-    A complete assignment needs no index, only which edges are still there.
+    A complete assignment (see GraphSpec) needs no index, only which edges are still there.
     """
     kept = dict(observation)
-    if spec.complete:
-        kept["present"] = kept.pop("assignment")[:, 0] < spec.works
+    if complete:
+        kept["present"] = kept.pop("assignment")[:, 0] < observation["work"].shape[1]
     return kept

@@ -48,7 +48,7 @@ class Family:
     @cached_property
     def options(self):
         """The dataclass of the family's options."""
-        return self.room("model").Options
+        return self.room("options").Options
 
     def make_options(self, **given):
         """The family's options from keyword arguments.
@@ -121,3 +121,8 @@ def instances(source, family_name: str) -> list:
     if isinstance(source, (list, tuple)) and source:
         return [instance for part in source for instance in instances(part, family_name)]
     raise OptionError(f"expected a {family_name} instance, its name, a file or a sequence of these, got {source!r}")
+
+
+def bounds(instance):
+    """Best known bounds of a published instance, with ``lower`` and ``upper``; None for any other."""
+    return importlib.import_module("dispatchgym.instances.catalogue").bounds(instance, instance.family)

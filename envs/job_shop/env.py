@@ -10,7 +10,7 @@ from ..core.errors import OptionError
 from ..core.vector_env import DispatchVectorEnv
 from .generator import generate
 from .instance import JobShopInstance
-from .model import Options
+from .options import Options
 
 LARGEST = 1000  # jobs or machines of a generated instance
 

@@ -109,19 +109,34 @@ def preset_instance(preset: str, seed: int) -> JobShopInstance:
     return generate(jobs, machines, _stream(jobs, machines, HELD_OUT_TAG, seed), f"{preset}:{seed}")
 
 
-def training_rng(jobs: int, machines: int, seed: int) -> np.random.Generator:
+def training_instances(preset: str, count: int, seed: int, part: int) -> list[JobShopInstance]:
+    """Fresh instances to train on; the same for the same arguments, and never a held-out one.
+
+    Args:
+        preset: the size, such as ``"15x15"``.
+        count: how many.
+        seed: of the training run, 0 to ``MAX_SEED``.
+        part: which part of the run's stream, counted from 0.
+    """
+    jobs, machines = preset_size(preset)
+    duration, machine = generate_batch(count, jobs, machines, training_rng(jobs, machines, seed, part))
+    return [JobShopInstance(preset, machines, d, m) for d, m in zip(duration, machine, strict=True)]
+
+
+def training_rng(jobs: int, machines: int, seed: int, part: int = 0) -> np.random.Generator:
     """The stream that training instances of a size are drawn from; it never meets a held-out one.
 
     Args:
         jobs: number of jobs.
         machines: number of machines.
         seed: 0 to ``MAX_SEED``.
+        part: streams of one seed, 0 to ``MAX_SEED``.
 
     Raises:
-        OptionError: if the seed or the size is out of range.
+        OptionError: if the seed, the part or the size is out of range.
     """
     _check_size(jobs, machines)
-    return _stream(jobs, machines, TRAINING_TAG, seed)
+    return _stream(jobs, machines, TRAINING_TAG, seed, part)
 
 
 def taillard(jobs: int, machines: int, time_seed: int, machine_seed: int, name: str = "taillard") -> JobShopInstance:
@@ -200,7 +215,8 @@ def _check_size(jobs: int, machines: int) -> None:
         raise OptionError(f"jobs x machines must be 1 to {MAX_OPERATIONS} operations, got {jobs}x{machines}")
 
 
-def _stream(jobs: int, machines: int, purpose: int, seed: int) -> np.random.Generator:
-    if not 0 <= seed <= MAX_SEED:
-        raise OptionError(f"seed must be 0 to {MAX_SEED}, got {seed}")
-    return np.random.default_rng(np.random.SeedSequence([FAMILY_TAG, jobs, machines, purpose, int(seed)]))
+def _stream(jobs: int, machines: int, purpose: int, *seeds: int) -> np.random.Generator:
+    for seed in seeds:
+        if not 0 <= seed <= MAX_SEED:
+            raise OptionError(f"seed must be 0 to {MAX_SEED}, got {seed}")
+    return np.random.default_rng(np.random.SeedSequence([FAMILY_TAG, jobs, machines, purpose, *map(int, seeds)]))

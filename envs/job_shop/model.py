@@ -1,7 +1,5 @@
 """The job shop as the core sees it: options, padded sizes, the bank, and schedules read off the state."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from ..core.engine import Program
@@ -10,43 +8,7 @@ from ..core.graph import GraphSpec
 from ..core.schedule import Schedule
 from . import observe, observe_operations, simulator
 from .instance import JobShopInstance
-
-CONSTRUCTIONS = {"non-delay": 0.0, "active": 1.0, "insertion": None}
-
-
-@dataclass(frozen=True)
-class Options:
-    """The choices that make a job shop environment, each also a flag of the command line."""
-
-    construction: str = "active"
-    """Which jobs may be chosen: non-delay, active, insertion, or a number from 0 (non-delay) to 1 (active)."""
-    forced_moves: bool = True
-    """Let the simulator apply moves that have no alternative; False shows every operation to the policy."""
-    observation: str = "jobs"
-    """The graph: jobs (a node per job, the route on the edges) or operations (the classic disjunctive graph)."""
-
-    def __post_init__(self):
-        self.delta  # noqa: B018  (validates)
-        if self.observation not in PROGRAMS:
-            raise OptionError(f"observation must be one of {', '.join(PROGRAMS)}, got {self.observation!r}")
-        if not isinstance(self.forced_moves, (bool, np.bool_)):
-            raise OptionError(f"forced_moves must be True or False, got {self.forced_moves!r}")
-
-    @property
-    def delta(self) -> float | None:
-        """Width of the choice set from 0 to 1, or None for insertion."""
-        if isinstance(self.construction, str) and self.construction in CONSTRUCTIONS:
-            return CONSTRUCTIONS[self.construction]
-        try:
-            value = float(self.construction)
-        except (TypeError, ValueError):
-            value = float("nan")
-        if not 0.0 <= value <= 1.0:
-            raise OptionError(
-                f"construction must be one of {', '.join(CONSTRUCTIONS)} or a number from 0 to 1, got {self.construction!r}"
-            )
-        return value
-
+from .options import Options
 
 def _program(name: str, observe_function) -> Program:
     return Program(

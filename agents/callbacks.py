@@ -1,0 +1,127 @@
+"""What happens while a policy trains: progress, checkpoints, evaluations and what TensorBoard shows."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Figure
+from tqdm import tqdm
+
+from ..envs.core.registry import family
+from ..envs.core.solvers import Exact, Limits, resolve, solve
+from . import checkpoint
+from .presets import Preset
+
+
+class Progress(BaseCallback):
+    """A bar over environment steps, with what matters most beside it."""
+
+    def __init__(self, total: int):
+        super().__init__()
+        self.total, self.bar = total, None
+
+    def _on_training_start(self) -> None:
+        self.bar = tqdm(total=self.total, initial=self.num_timesteps, unit="step", unit_scale=True, smoothing=0.05)
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        # The last iteration ends with its episodes, a little past the total.
+        self.bar.update(min(self.model.num_timesteps, self.total) - self.bar.n)
+        shown = {key: value for key, value in self.model.logger.name_to_value.items() if key == "evaluation/gap"}
+        if shown:
+            self.bar.set_postfix_str(f"gap {100 * shown['evaluation/gap']:.1f} %")
+
+    def _on_training_end(self) -> None:
+        self.bar.close()
+
+
+class Checkpoints(BaseCallback):
+    """Save every so many iterations, and at the end."""
+
+    def __init__(self, run: Path, config: dict, every: int):
+        super().__init__()
+        self.run, self.config, self.every = run, config, every
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        # Here the last iteration is complete: its episodes are played and learnt from.
+        if self.model.iteration and self.model.iteration % self.every == 0:
+            checkpoint.save(self.run, self.model, self.config)
+
+    def _on_training_end(self) -> None:
+        checkpoint.save(self.run, self.model, self.config)
+
+
+class Watch(BaseCallback):
+    """Evaluate the averaged policy on held-out instances now and then.
+
+    TensorBoard gets its gap, the gap of every rule as a horizontal line, and the schedule of the first instance.
+
+    Args:
+        instances: to evaluate on.
+        best_known: (N,) their best known objectives.
+        rules: (name, policy) pairs to draw as lines.
+        every: iterations between evaluations.
+        limits: device and seed.
+    """
+
+    def __init__(self, instances, best_known: np.ndarray, rules: dict[str, object], every: int, limits: Limits):
+        super().__init__()
+        self.instances, self.best_known, self.every, self.limits = instances, best_known, every, limits
+        self.entry = family(instances[0].family)
+        self.lines = {name: self._gap(policy)[0] for name, policy in rules.items()}
+
+    def _gap(self, policy) -> tuple[float, list]:
+        schedules = [answer.schedule for answer in solve(policy, self.instances, self.limits)]
+        values = np.array([schedule.metrics()[self.entry.objective] for schedule in schedules])
+        return float((values / self.best_known - 1).mean()), schedules
+
+    def _on_training_start(self) -> None:
+        self.begin, self.steps_before = time.perf_counter(), self.num_timesteps
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        elapsed = time.perf_counter() - self.begin
+        self.logger.record("time/steps_per_s", (self.model.num_timesteps - self.steps_before) / max(elapsed, 1e-9))
+        if self.model.iteration % self.every == 1 or self.every == 1:
+            self._evaluate()
+
+    def _evaluate(self) -> None:
+        gap, schedules = self._gap(self.model.evaluator())
+        self.logger.record("evaluation/gap", gap)
+        for name, line in self.lines.items():
+            self.logger.record(f"evaluation/{name.replace('/', '-')}", line)
+        figure = self.entry.room("render").gantt(schedules[0], f"{self.instances[0].name}, step {self.num_timesteps}")
+        self.logger.record("schedule", Figure(figure, close=False), exclude=("stdout", "log", "json", "csv"))
+
+
+def watched_values(preset: Preset, instances, seed: int) -> np.ndarray:
+    """Best known objectives of held-out instances: the catalogue's, or the preset's exact solver's.
+
+    Args:
+        preset: names the solver and its seconds per instance.
+        instances: the held-out ones.
+        seed: of the solver.
+    """
+    from ..envs.core import registry
+
+    entry = family(instances[0].family)
+    values = []
+    for instance in tqdm(instances, desc="optimum of held-out instances", leave=False):
+        known = registry.bounds(instance)
+        if known:
+            values.append(known.upper)
+            continue
+        name, seconds = preset.exact
+        policy = resolve(name, entry.name)
+        assert isinstance(policy, Exact)
+        answer = policy.solve(instance, Limits(time_limit=seconds, seed=seed))
+        values.append(answer.schedule.metrics()[entry.objective])
+    return np.array(values)

@@ -1,0 +1,92 @@
+"""The comparison that ends a training: the policy, greedy and sampled, the rules, and the optimum."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from ..envs.core import registry
+from ..envs.core.evaluation import evaluate
+from ..envs.core.files import write_atomic
+from ..envs.core.result import Result
+from ..envs.core.solvers import Limits, resolve
+from ..envs.core.statistics import bootstrap
+from ..envs.core.tables import Rows, summary, to_markdown, to_text
+from .presets import Preset
+
+
+def compare(preset: Preset, family_name: str, policy, device: str, seed: int, run: Path) -> list[Result]:
+    """Evaluate on every held-out set of a preset, print the tables, and write ``results.jsonl`` and ``table.md``.
+
+    Args:
+        preset: names the sets, the rules and the exact solver.
+        family_name: the family.
+        policy: the trained one.
+        device: where policies run.
+        seed: of sampling.
+        run: folder of the files.
+    """
+    results, markdown = [], []
+    for title, names in preset.held_out.items():
+        part = _evaluate_set(preset, family_name, policy, names, Limits(device=device, seed=seed))
+        table, claim = summary(part), verdict(part, preset.rules)
+        print(to_text(table, title), end="")
+        print(claim + "\n")
+        markdown.append(f"## {title}\n\n{to_markdown(table)}\n{claim}\n")
+        results += part
+    write_atomic(run / "results.jsonl", "".join(result.to_json() + "\n" for result in results))
+    write_atomic(run / "table.md", "\n".join(markdown))
+    return results
+
+
+def _evaluate_set(preset: Preset, family_name: str, policy, names: list[str], limits: Limits) -> list[Result]:
+    instances = registry.instances(names, family_name)
+    policies = {name: resolve(name, family_name) for name in preset.rules} | {"learned, greedy": policy}
+    if preset.exact and any(registry.bounds(instance) is None for instance in instances):
+        name, seconds = preset.exact
+        policies[name] = resolve(name, family_name)
+        limits = dataclasses.replace(limits, time_limit=seconds)
+    results = evaluate(policies, instances, limits)
+    references = {r.instance: (r.lower_bound, r.best_known) for r in results}
+    sampled = evaluate(
+        {f"learned, best of {preset.samples}": policy}, instances, dataclasses.replace(limits, samples=preset.samples)
+    )
+    return results + [_with_reference(result, *references[result.instance]) for result in sampled]
+
+
+def _with_reference(result: Result, lower: float | None, best: float | None) -> Result:
+    return dataclasses.replace(result, lower_bound=lower, best_known=best, gap=None)
+
+
+def verdict(results: list[Result], rules: tuple[str, ...]) -> str:
+    """One sentence: the greedy policy against the strongest rule, instance by instance."""
+    values: dict[str, dict[str, float]] = {}
+    for result in results:
+        if result.value is not None and result.gap is not None:
+            values.setdefault(result.policy, {})[result.instance] = 100 * result.gap
+    known = [rule for rule in rules if rule in values]
+    if not known or "learned, greedy" not in values:
+        return "No comparison: a gap is missing."
+    best = min(known, key=lambda rule: float(np.mean(list(values[rule].values()))))
+    learned = values["learned, greedy"]
+    difference = bootstrap([learned[name] - values[best][name] for name in learned])
+    outcome = "no difference can be claimed"
+    if difference.excludes_zero:
+        outcome = "the policy is better" if difference.mean < 0 else "the rule is better"
+    return (
+        f"Greedy policy minus the strongest rule ({best}): {difference.mean:+.2f} points of gap, "
+        f"paired 95 % interval {difference.low:+.2f} .. {difference.high:+.2f}: {outcome}."
+    )
+
+
+def headroom_rows(results: list[Result], naive: str, rules: tuple[str, ...]) -> Rows:
+    """How much there is to gain: naive rule, best rule, learned policy, exact solver."""
+    table = summary(results)
+    best = next(row[0] for row in table[1:] if row[0] in rules)
+    wanted = {naive: "naive rule", best: "best rule"}
+    rows = [["role", *table[0]]]
+    for row in table[1:]:
+        role = wanted.get(row[0], None if row[0] in rules else ("learned" if row[0].startswith("learned") else "exact"))
+        if role:
+            rows.append([role, *row])
+    return rows

@@ -1,0 +1,260 @@
+"""PPO on the device: Stable-Baselines3's algorithm with rollouts that never leave it.
+
+``learn``, callbacks, the logger, progress bar and TensorBoard are those of Stable-Baselines3. What is different: an iteration is whole
+episodes on fresh instances, several rollouts of each; the advantage is taken within these groups (or is GAE's); entropy and learning
+rate fall to their ends linearly; an exponential average of the weights is kept, and it is the average that is evaluated.
+"""
+
+import copy
+import math
+from concurrent.futures import ThreadPoolExecutor
+
+import stable_baselines3
+import torch
+from torch import Tensor
+
+from ..envs.core.errors import NumericalError, OptionError
+from .gnn import inputs
+from .policy import GraphPolicy, NetworkPolicy, sample
+from .rollout import Buffer, DeviceVecEnv, Minibatch, Stage
+
+ADVANTAGES = ("group", "gae")
+
+
+class PPO(stable_baselines3.PPO):
+    """Proximal policy optimisation (Schulman et al. 2017) over the stages of a curriculum.
+
+    Args:
+        stages: sizes to train on; iterations take turns.
+        network: keyword arguments of GraphNetwork.
+        learning_rate: at the start; it falls linearly to ``final_learning_rate`` times as much.
+        batch_size: decisions of a gradient step; small ones stay in the processor's cache.
+        n_epochs: passes over an iteration's decisions.
+        entropy: weight of the entropy bonus at the start; it falls linearly to zero.
+        advantage: ``"group"`` or ``"gae"``.
+        value_weight: weight of the value loss; with ``"group"`` nobody reads the value, so 0 saves its cost.
+        average: share of the new weights in the running average, after every gradient step.
+        threads: gradient steps are split over this many Python threads, results added in order.
+        seed: of weights, sampling and instances; no global generator is touched.
+        kwargs: passed on to Stable-Baselines3's PPO.
+    """
+
+    def __init__(
+        self,
+        stages: list[Stage],
+        *,
+        network: dict | None = None,
+        learning_rate: float = 1e-3,
+        final_learning_rate: float = 0.05,
+        batch_size: int = 512,
+        n_epochs: int = 2,
+        clip_range: float = 0.2,
+        entropy: float = 0.03,
+        advantage: str = "group",
+        gae_lambda: float = 0.98,
+        value_weight: float = 0.0,
+        max_grad_norm: float = 0.5,
+        average: float = 0.005,
+        threads: int = 1,
+        seed: int = 0,
+        device: str = "cpu",
+        **kwargs,
+    ):
+        if advantage not in ADVANTAGES:
+            raise OptionError(f"advantage must be one of {', '.join(ADVANTAGES)}, got {advantage!r}")
+        self.advantage, self.entropy, self.average, self.threads = advantage, entropy, average, threads
+        self.value_weight = value_weight
+        self.run_seed = seed
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)  # for the initial weights only; the fork puts the caller's generator back
+            super().__init__(
+                GraphPolicy,
+                DeviceVecEnv(stages),
+                learning_rate=lambda left: learning_rate * max(final_learning_rate, left),
+                n_steps=batch_size,  # not used: an iteration is whole episodes
+                batch_size=batch_size,
+                n_epochs=n_epochs,
+                gamma=1.0,
+                gae_lambda=gae_lambda,
+                clip_range=clip_range,
+                max_grad_norm=max_grad_norm,
+                rollout_buffer_class=Buffer,
+                policy_kwargs={
+                    "spec": stages[0].model.spec,
+                    "network": network or {},
+                    "optimizer_kwargs": {"eps": 1e-5},
+                },
+                device=device,
+                **kwargs,
+            )
+        self.average_network = copy.deepcopy(self.policy.network).requires_grad_(False)
+        self.generator = torch.Generator(device=self.device).manual_seed(seed)
+        self.iteration = 0
+        self.decisions = 0
+        self._pool = ThreadPoolExecutor(threads - 1) if threads > 1 else None
+        self.rows_of_value = [name.startswith("network.value") for name, _ in self.policy.named_parameters()]
+
+    def evaluator(self) -> NetworkPolicy:
+        """The averaged network as a policy for ``envs.core.solvers``."""
+        stage = self.env.stages[0]
+        options = {name: getattr(stage.model.options, name) for name in stage.model.options.__dataclass_fields__}
+        return NetworkPolicy(self.average_network, options)
+
+    # ------------------------------------------------------------------ collecting
+
+    def collect_rollouts(self, env: DeviceVecEnv, callback, rollout_buffer: Buffer, n_rollout_steps: int) -> bool:
+        """Play every environment of the stage whose turn it is to the end of its episode."""
+        self.policy.set_training_mode(False)
+        rollout_buffer.reset()
+        callback.on_rollout_start()
+        stage = env.stage(self.iteration)
+        simulation = stage.begin(self.iteration)
+        env.num_envs = simulation.num_envs
+        action = torch.zeros(simulation.num_envs, dtype=torch.int64, device=self.device)
+        outcome = torch.zeros(simulation.num_envs, device=self.device)
+        for _ in range(stage.model.horizon):
+            rows = (simulation.terminated == 0).nonzero().squeeze(1)
+            if len(rows) == 0:
+                break
+            seen = inputs({key: t[rows] for key, t in simulation.observation.items()}, stage.model.spec.complete)
+            taken, log_prob, value = self._sample(seen)
+            action[rows] = taken
+            simulation.step(action)
+            reward = simulation.reward[rows].clone()
+            outcome[rows] += reward
+            rollout_buffer.add(seen, env=rows, action=taken, log_prob=log_prob, value=value, reward=reward)
+            self.num_timesteps += simulation.num_envs
+            callback.update_locals(locals())
+            if not callback.on_step():
+                return False
+        self._conclude(rollout_buffer, stage, simulation, outcome)
+        self.iteration += 1
+        callback.update_locals(locals())
+        callback.on_rollout_end()
+        return True
+
+    @torch.no_grad()
+    def _sample(self, seen: dict[str, Tensor]):
+        """Actions with their log-probabilities and values, the batch split over the threads."""
+        parts = self._split(len(seen["work"]))
+
+        def run(rows: slice):
+            return self.policy.network({k: t[rows] for k, t in seen.items()}, self.advantage == "gae")
+
+        results = self._over_threads(run, parts)
+        logits = torch.cat([logits for logits, _ in results])
+        log_probs = logits.log_softmax(1)
+        taken = sample(logits, self.generator)
+        value = torch.cat([value for _, value in results]) if self.advantage == "gae" else torch.zeros(len(taken))
+        return taken, log_probs.gather(1, taken.unsqueeze(1)).squeeze(1), value
+
+    def _conclude(self, buffer: Buffer, stage: Stage, simulation, outcome: Tensor) -> None:
+        """Advantages, and the statistics that Stable-Baselines3 logs."""
+        buffer.finish()
+        for key, tensor in buffer.observation.items():
+            if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+                raise NumericalError(f"observation {key!r} is not finite in iteration {self.iteration}")
+        # The bound at the first decision depends on the moves forced before it, alike for all rollouts of an instance.
+        if self.advantage == "group":
+            buffer.compute_group_advantage(outcome, simulation.group)
+        else:
+            buffer.compute_gae(simulation.num_envs, self.gamma, self.gae_lambda)
+        self.decisions += len(buffer)
+        lengths = simulation.engine.tensors["steps"].tolist()
+        self.ep_info_buffer.extend(
+            {"r": r, "l": length, "t": 0.0} for r, length in zip(outcome.tolist()[-100:], lengths[-100:], strict=True)
+        )
+        self.logger.record("rollout/decisions", self.decisions)
+        self.logger.record(f"rollout/{stage.model.objective}_{stage.preset}", simulation.outcome()[stage.model.objective].float().mean().item())  # fmt: skip
+
+    # ------------------------------------------------------------------ learning
+
+    def train(self) -> None:
+        """Update the network from the decisions of the last iteration."""
+        self.policy.set_training_mode(True)
+        self._update_learning_rate(self.policy.optimizer)
+        left = self._current_progress_remaining
+        clip, entropy_weight = self.clip_range(left), self.entropy * left
+        buffer: Buffer = self.rollout_buffer
+        buffer.advantage = (buffer.advantage - buffer.advantage.mean()) / (buffer.advantage.std() + 1e-6)
+        parameters = list(self.policy.parameters())
+        averages = list(self.average_network.parameters())
+        sums = torch.zeros(5)
+        steps = 0
+        for _ in range(self.n_epochs):
+            for batch in buffer.minibatches(self.batch_size, self.generator):
+                statistics = self._gradient(batch, parameters, clip, entropy_weight)
+                norm = torch.nn.utils.clip_grad_norm_(parameters, self.max_grad_norm)
+                if not math.isfinite(norm.item()):
+                    self._name_what_broke(statistics)
+                self.policy.optimizer.step()
+                torch._foreach_lerp_(averages, list(self.policy.network.parameters()), self.average)
+                sums += torch.cat([statistics, norm.detach().cpu().view(1)])
+                steps += 1
+        self._n_updates += self.n_epochs
+        names = ("policy_loss", "value_loss", "entropy", "clip_fraction", "gradient_norm")
+        for name, mean in zip(names, (sums / steps).tolist(), strict=True):
+            self.logger.record(f"train/{name}", mean)
+        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+        self.logger.record("train/minibatches", steps)
+
+    def _gradient(self, batch: Minibatch, parameters: list, clip: float, entropy_weight: float) -> Tensor:
+        """Set the parameters' gradients to those of a minibatch, and return its mean statistics (4,)."""
+        size = len(batch.action)
+
+        def run(rows: slice):
+            loss, statistics = self._loss(batch, rows, clip, entropy_weight)
+            gradients = torch.autograd.grad(loss / size, parameters, allow_unused=True)
+            return gradients, statistics
+
+        results = self._over_threads(run, self._split(size))
+        for position, parameter in enumerate(parameters):
+            parts = [gradients[position] for gradients, _ in results]
+            parameter.grad = None if parts[0] is None else torch.stack(parts).sum(0) if len(parts) > 1 else parts[0]
+        return torch.stack([statistics for _, statistics in results]).sum(0) / size
+
+    def _loss(self, batch: Minibatch, rows: slice, clip: float, entropy_weight: float):
+        """The clipped objective summed over some rows of a minibatch, and sums of what is logged."""
+        seen = {key: tensor[rows] for key, tensor in batch.observation.items()}
+        logits, value = self.policy.network(seen, self.value_weight > 0)
+        log_probs = logits.log_softmax(1)
+        taken = log_probs.gather(1, batch.action[rows].unsqueeze(1)).squeeze(1)
+        ratio = (taken - batch.log_prob[rows]).exp()
+        advantage = batch.advantage[rows]
+        policy_loss = -torch.minimum(ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage).sum()
+        entropy = -(log_probs.exp() * log_probs.clamp_min(-50)).sum()  # masked actions: 0 * -50
+        value_loss = torch.zeros(())
+        if value is not None:
+            value_loss = torch.nn.functional.smooth_l1_loss(value, batch.target[rows], reduction="sum")
+        loss = policy_loss - entropy_weight * entropy + self.value_weight * value_loss
+        clipped = ((ratio - 1).abs() > clip).float().sum()
+        return loss, torch.stack([policy_loss, value_loss, entropy, clipped]).detach().cpu()
+
+    def _name_what_broke(self, statistics: Tensor) -> None:
+        """Stop the run, naming the first tensor that is not finite."""
+        where = f"iteration {self.iteration}, after {self.num_timesteps} steps"
+        for name, mean in zip(("policy loss", "value loss", "entropy"), statistics.tolist(), strict=False):
+            if not math.isfinite(mean):
+                raise NumericalError(f"the {name} is {mean} in {where}")
+        for name, parameter in self.policy.named_parameters():
+            if parameter.grad is not None and not bool(torch.isfinite(parameter.grad).all()):
+                raise NumericalError(f"the gradient of {name} is not finite in {where}")
+        raise NumericalError(f"the gradient norm is not finite in {where}")
+
+    # ------------------------------------------------------------------ threads
+
+    def _split(self, size: int) -> list[slice]:
+        """Ranges of rows, one per thread; results are added in this order, so a run can be repeated bit for bit."""
+        parts = min(self.threads, max(1, size // 32))
+        return [slice(size * part // parts, size * (part + 1) // parts) for part in range(parts)]
+
+    def _over_threads(self, function, parts: list[slice]) -> list:
+        if self._pool is None or len(parts) == 1:
+            return [function(part) for part in parts]
+        waiting = [self._pool.submit(function, part) for part in parts[1:]]
+        return [function(parts[0]), *(future.result() for future in waiting)]
+
+    def _excluded_save_params(self) -> list[str]:
+        return [*super()._excluded_save_params(), "_pool", "generator", "average_network"]
+
+

@@ -1,0 +1,84 @@
+"""Named trainings: what ``train.py FAMILY --preset NAME`` runs."""
+
+from dataclasses import dataclass, field
+
+from ..envs.core.errors import UnknownNameError
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A training and how it is judged.
+
+    Attributes:
+        doc: one line for ``--list``.
+        stages: presets of the instance generator; iterations take turns.
+        timesteps: environment steps of the whole training, all environments counted.
+        groups: instances played side by side at 10x10; larger sizes take fewer.
+        group: rollouts of each instance.
+        options: the family's options it is trained with.
+        network: keyword arguments of GraphNetwork.
+        ppo: keyword arguments of PPO.
+        held_out: instances of the final comparison, as ``evaluate.py --instances`` takes them, by the title of their table.
+        watched: instances evaluated while training.
+        rules: policies it is compared with.
+        exact: the solver that gives the optimum of held-out instances, with seconds per instance.
+        samples: attempts of the sampled evaluation.
+    """
+
+    doc: str
+    stages: tuple[str, ...]
+    timesteps: int
+    held_out: dict[str, list[str]]
+    watched: list[str]
+    rules: tuple[str, ...]
+    groups: int = 20
+    group: int = 16
+    options: dict = field(default_factory=dict)
+    network: dict = field(default_factory=dict)
+    ppo: dict = field(default_factory=dict)
+    exact: tuple[str, float] | None = None
+    samples: int = 64
+
+
+_JOB_SHOP_RULES = ("spt", "lpt", "mwkr", "lwkr", "mopnr", "fdd/mwkr", "fifo", "lifo", "random")
+
+
+def _job_shop(doc: str, stages: str, timesteps: int, size: str = "6x6", **more) -> Preset:
+    held_out = {f"{size} held out": [f"{size}:0-99"], "ft06": ["ft06"], "ta01-10": ["ta01-10"]}
+    arguments = dict(
+        doc=doc, stages=tuple(stages.split()), timesteps=timesteps, held_out=held_out, watched=[f"{size}:0-99"],
+        rules=_JOB_SHOP_RULES, options={"construction": "active"}, exact=("cp-sat", 10.0),
+    )  # fmt: skip
+    return Preset(**(arguments | more))
+
+
+PRESETS: dict[str, dict[str, Preset]] = {
+    "job_shop": {
+        "main": _job_shop("the main job: small mixed sizes, minutes on two cores", "6x6 10x10 15x10 15x15 20x10", 2_500_000),
+        "6x6": _job_shop("6 jobs, 6 machines", "6x6", 1_000_000),
+        "10x10": _job_shop("10 jobs, 10 machines", "10x10", 2_000_000, "10x10"),
+        "15x15": _job_shop("15 jobs, 15 machines", "15x15", 4_000_000, "15x15"),
+        "mixed": _job_shop(
+            "6x6 to 20x15, half an hour on two cores; judged on all of ta01-80",
+            "6x6 10x10 15x10 15x15 20x10 20x15", 15_000_000, "10x10",
+            held_out={f"ta{first:02d}-{first + 9}": [f"ta{first:02d}-{first + 9}"] for first in range(1, 81, 10)},
+        ),  # fmt: skip
+        "smoke": _job_shop(
+            "a few seconds, to see that everything works", "3x3 4x3", 4000, "4x3", groups=4, group=4, samples=4,
+            held_out={"4x3 held out": ["4x3:0-9"]}, watched=["4x3:0-9"], network={"width": 8, "heads": 2, "layers": 1},
+        ),  # fmt: skip
+    }
+}
+DEFAULT = {"job_shop": "main"}
+
+
+def preset(family_name: str, name: str) -> Preset:
+    """Look a preset up.
+
+    Raises:
+        UnknownNameError: listing the presets of the family.
+    """
+    known = PRESETS.get(family_name, {})
+    if name not in known:
+        raise UnknownNameError(f"{family_name} preset", name, known)
+    return known[name]

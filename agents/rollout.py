@@ -1,0 +1,165 @@
+"""Rollouts that stay on the device: whole episodes of many environments, kept as tensors for PPO.
+
+Every iteration plays fresh instances, each in several environments side by side: the rollouts of one instance are each other's
+baseline. Sizes take turns, one per iteration, so nothing is padded.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from stable_baselines3.common.vec_env import VecEnv
+from torch import Tensor
+
+from ..envs.core.registry import family
+from ..envs.core.simulation import Simulation
+from ..envs.core.spaces import action_space, observation_space
+
+
+class Stage:
+    """One size of instances to train on.
+
+    Args:
+        family_name: the family.
+        preset: name of the generator's preset, such as ``"10x10"``.
+        groups: instances played side by side.
+        group: rollouts of each.
+        options: the family's options.
+        seed: of the training run.
+        device: where the simulation lives.
+    """
+
+    def __init__(self, family_name: str, preset: str, groups: int, group: int, options, seed: int, device: str):
+        self.preset, self.groups, self.seed = preset, groups, seed
+        entry = family(family_name)
+        self.draw = entry.room("generator").training_instances
+        first = self.draw(preset, groups, seed, 0)
+        self.model = entry.model(first, options)
+        self.simulation = Simulation(self.model, first, groups * group, device=device, seed=seed, group=group)
+
+    def begin(self, iteration: int) -> Simulation:
+        """Load the fresh instances of an iteration and begin their episodes."""
+        self.simulation.load(self.draw(self.preset, self.groups, self.seed, iteration))
+        self.simulation.reseed(self.seed * 1_000_003 + iteration)
+        self.simulation.reset()
+        return self.simulation
+
+
+class DeviceVecEnv(VecEnv):
+    """What Stable-Baselines3 holds as its environment: the stages, of which iterations take turns.
+
+    ``PPO`` below reads the stages directly and never calls ``step``; the spaces are those of the largest stage.
+    """
+
+    def __init__(self, stages: list[Stage]):
+        self.stages, self.render_mode = stages, None
+        largest = max(stages, key=lambda stage: (stage.model.spec.edges, stage.model.spec.works))
+        spec = largest.model.spec
+        super().__init__(largest.simulation.num_envs, observation_space(spec), action_space(spec))
+
+    def stage(self, iteration: int) -> Stage:
+        """The stage whose turn it is."""
+        return self.stages[iteration % len(self.stages)]
+
+    def reset(self) -> dict[str, np.ndarray]:
+        """A first observation, which Stable-Baselines3 asks for and PPO below does not use."""
+        return {key: np.zeros(box.shape, box.dtype) for key, box in self.observation_space.spaces.items()}
+
+    def step_async(self, actions):
+        raise NotImplementedError("rollouts are collected on the device; use gymnasium.make_vec to step an environment")
+
+    step_wait = env_method = set_attr = step_async
+
+    def close(self):
+        pass
+
+    def get_attr(self, attr_name, indices=None):
+        return [getattr(self, attr_name, None)] * self.num_envs
+
+    def env_is_wrapped(self, wrapper_class, indices=None):
+        return [False] * self.num_envs
+
+
+@dataclass
+class Minibatch:
+    """Decisions to learn from; the first axis is the decision."""
+
+    observation: dict[str, Tensor]
+    action: Tensor  # (N,) int64
+    log_prob: Tensor  # (N,) when it was taken
+    advantage: Tensor  # (N,)
+    target: Tensor  # (N,) return to go, what the value should be
+
+
+class Buffer:
+    """The decisions of one iteration, in the order they were taken.
+
+    Stable-Baselines3's buffers are rectangles of steps by environments; episodes of whole iterations end at different
+    times, so this one keeps rows, each with the environment it came from.
+    """
+
+    def __init__(self, *_, **__):
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.steps: list[dict[str, Tensor]] = []
+        self.observations: list[dict[str, Tensor]] = []
+        self.advantage = self.target = None
+
+    def add(self, observation: dict[str, Tensor], **columns: Tensor) -> None:
+        """Keep one step: the observation as the network reads it, and ``env action log_prob value reward`` rows."""
+        self.observations.append(observation)
+        self.steps.append(columns)
+
+    def __len__(self) -> int:
+        return sum(len(step["action"]) for step in self.steps)
+
+    def finish(self) -> None:
+        """Join the steps into columns."""
+        keys = self.observations[0]
+        self.observation = {key: torch.cat([o[key] for o in self.observations]) for key in keys}
+        self.columns = {key: torch.cat([s[key] for s in self.steps]) for key in self.steps[0]}
+
+    def compute_group_advantage(self, outcome: Tensor, group: int) -> None:
+        """Advantage of every decision of an episode: how far its return lies above its group's mean, in deviations.
+
+        Rollouts of one instance share a baseline (Kwon et al. 2020, POMO), so no value is needed and its scale cancels.
+
+        Args:
+            outcome: (B,) return of each environment's episode.
+            group: environments that played the same instance, next to each other.
+        """
+        grouped = outcome.reshape(-1, group)
+        score = (grouped - grouped.mean(1, keepdim=True)) / (grouped.std(1, keepdim=True) + 1e-4)
+        self.advantage = score.reshape(-1)[self.columns["env"]]
+        self.target = outcome[self.columns["env"]]
+
+    def compute_gae(self, num_envs: int, gamma: float, gae_lambda: float) -> None:
+        """Generalised advantage estimation (Schulman et al. 2016) over episodes that have all ended."""
+        advantage = torch.zeros(num_envs, device=self.steps[0]["value"].device)
+        value = torch.zeros_like(advantage)
+        rows = []
+        for step in reversed(self.steps):
+            env = step["env"]
+            delta = step["reward"] + gamma * value[env] - step["value"]
+            advantage[env] = delta + gamma * gae_lambda * advantage[env]
+            value[env] = step["value"]
+            rows.append(advantage[env])
+        self.advantage = torch.cat(rows[::-1])
+        self.target = self.advantage + self.columns["value"]
+
+    def minibatches(self, size: int, generator: torch.Generator):
+        """Shuffled minibatches of about ``size`` decisions, each decision once."""
+        count = len(self.columns["action"])
+        order = torch.randperm(count, generator=generator, device=self.columns["action"].device)
+        for rows in order.chunk(max(1, round(count / size))):
+            yield Minibatch(
+                {key: tensor[rows] for key, tensor in self.observation.items()},
+                self.columns["action"][rows],
+                self.columns["log_prob"][rows],
+                self.advantage[rows],
+                self.target[rows],
+            )
+
+

@@ -1,0 +1,66 @@
+"""What the two command lines share: the family subcommand, its options as flags, and errors in one line."""
+
+import dataclasses
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import tyro
+
+from .errors import DispatchGymError
+from .registry import Family, families, family
+
+
+def with_options(base: type, entry: Family) -> type:
+    """The dataclass of a command's arguments, extended by the family's options as flags that may be left out."""
+    extra = []
+    for field in dataclasses.fields(entry.options):
+        described = Annotated[str | None, tyro.conf.arg(help=f"{field.metadata['help']} (default: the policy's own)")]
+        extra.append((field.name, described, None))
+    return dataclasses.make_dataclass(f"{base.__name__}{entry.name}", extra, bases=(base,), frozen=True)
+
+
+def given_options(arguments: Any, entry: Family) -> dict:
+    """The family's options that were given, as keyword arguments."""
+    values = {field.name: getattr(arguments, field.name) for field in dataclasses.fields(entry.options)}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def parse(base: type, program: str, description: str, default: str | None = None) -> tuple[Family, Any]:
+    """Read ``program FAMILY [flags]`` from the command line.
+
+    Args:
+        base: dataclass of the flags, documented field by field.
+        program: name shown in the help.
+        description: first lines of the help.
+        default: family taken when none is named.
+    """
+    words = sys.argv[1:]
+    commands = [entry.command for entry in families()]
+    if default and (not words or (words[0].startswith("-") and words[0] not in ("-h", "--help"))):
+        words = [default, *words]
+    if not words or words[0] in ("-h", "--help"):
+        print(f"{description}\n\nusage: {program} FAMILY [flags]\nfamilies: {', '.join(commands)}")
+        print(f"\nFlags of a family: {program} {commands[0]} --help")
+        raise SystemExit(0 if words else 2)
+    entry = family(words[0])
+    arguments = tyro.cli(
+        with_options(base, entry), args=words[1:], prog=f"{program} {entry.command}", description=description
+    )
+    return entry, arguments
+
+
+def guarded(main: Callable[[], int]) -> None:
+    """Run a command; an error of the user's becomes one line and exit status 2."""
+    try:
+        status = main()
+    except DispatchGymError as error:
+        print(f"error: {error}", file=sys.stderr)
+        status = 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        status = 130
+    except BrokenPipeError:  # the reader of our output has gone, as with `| head`
+        sys.stderr.close()
+        status = 0
+    raise SystemExit(status)

@@ -1,0 +1,100 @@
+"""Results as text: a table for the eye, CSV, LaTeX, Markdown and JSON lines."""
+
+import csv
+import io
+from collections.abc import Sequence
+
+from .result import Result
+from .statistics import bootstrap
+
+FORMATS = ("table", "json", "csv", "latex")
+Rows = list[list[str]]
+
+
+def summary(results: Sequence[Result]) -> Rows:
+    """Mean per policy, best first: the header and a row each.
+
+    The interval is a bootstrap over instances. Policies without a feasible schedule everywhere come last.
+    """
+    groups: dict[str, list[Result]] = {}
+    for result in results:
+        groups.setdefault(result.policy, []).append(result)
+    has_gap = all(result.gap is not None for result in results if result.value is not None)
+    lines = []
+    for policy, rows in groups.items():
+        solved = [row for row in rows if row.value is not None]
+        infeasible = sum(bool(row.violations) for row in rows)
+        if not solved:
+            lines.append((float("inf"), [policy, str(len(rows)), "-", "-", "-", str(infeasible), _seconds(rows)]))
+            continue
+        value = bootstrap([row.value for row in solved])
+        gap = bootstrap([100 * row.gap for row in solved]) if has_gap else None
+        shown = f"{gap.mean:.2f}" if gap else "-"
+        interval = f"{gap.low:.2f} .. {gap.high:.2f}" if gap else "-"
+        order = (gap or value).mean + (1e12 if infeasible else 0)
+        cells = [policy, str(len(rows)), f"{value.mean:.1f}", shown, interval, str(infeasible), _seconds(rows)]
+        lines.append((order, cells))
+    header = ["policy", "instances", results[0].objective, "gap %", "95 % interval", "infeasible", "s / instance"]
+    return [header, *(cells for _, cells in sorted(lines, key=lambda line: line[0]))]
+
+
+def detail(results: Sequence[Result]) -> Rows:
+    """One row per instance, one column per policy, the bounds last."""
+    policies = list(dict.fromkeys(result.policy for result in results))
+    instances: dict[str, dict[str, Result]] = {}
+    for result in results:
+        instances.setdefault(result.instance, {})[result.policy] = result
+    rows = [["instance", *policies, "lower bound", "best known"]]
+    for name, row in instances.items():
+        first = next(iter(row.values()))
+        values = [_number(row[policy].value) if policy in row else "-" for policy in policies]
+        rows.append([name, *values, _number(first.lower_bound), _number(first.best_known)])
+    return rows
+
+
+def to_csv(rows: Rows) -> str:
+    """Comma-separated values."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def to_markdown(rows: Rows) -> str:
+    """A table as Markdown writes it."""
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]]) + "\n"
+
+
+def to_latex(rows: Rows) -> str:
+    """A booktabs table."""
+    escape = str.maketrans({"%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#"})
+    lines = [" & ".join(cell.translate(escape) for cell in row) + r" \\" for row in rows]
+    columns = "l" + "r" * (len(rows[0]) - 1)
+    body = [r"\toprule", lines[0], r"\midrule", *lines[1:], r"\bottomrule"]
+    return "\n".join([rf"\begin{{tabular}}{{{columns}}}", *body, r"\end{tabular}"]) + "\n"
+
+
+def to_text(rows: Rows, title: str = "", width: int | None = None) -> str:
+    """A table for the terminal."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title or None, title_justify="left")
+    for position, name in enumerate(rows[0]):
+        table.add_column(name, justify="left" if position == 0 else "right", no_wrap=True)
+    for row in rows[1:]:
+        table.add_row(*row)
+    text = io.StringIO()
+    # As wide as the table: a terminal wraps better than a cut number reads.
+    Console(file=text, width=width or 400, color_system=None).print(table)
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
+
+
+def _seconds(rows: Sequence[Result]) -> str:
+    return f"{sum(row.runtime_s for row in rows) / len(rows):.3g}"
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return str(int(value)) if float(value).is_integer() else f"{value:.4g}"

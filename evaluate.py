@@ -1,0 +1,150 @@
+"""Compare scheduling policies on instances: rules, exact solvers and trained networks at one door.
+
+    python evaluate.py job-shop --instances ta01-10 --policies spt fdd/mwkr runs/job-shop-main-0
+    python evaluate.py job-shop --instances my_shop.txt --policies cp-sat --time-limit 10 --format json
+    python evaluate.py job-shop --list
+    python evaluate.py job-shop --headroom 6x6 --policies runs/job-shop-main-0
+"""
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Literal
+
+if not __package__:  # run as a script: the package is this folder under its installed name
+    from dispatchgym.evaluate import main as _installed
+else:
+    from . import envs  # noqa: F401  (registers the families)
+    from .envs.core.command import given_options, guarded, parse
+    from .envs.core.errors import OptionError
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    """Flags of evaluate.py; each line below a field is its help."""
+
+    instances: tuple[str, ...] = ()
+    """Names (ta01), ranges (ta01-10), groups (ta), files, globs, or PRESET:FIRST-LAST (6x6:0-99)."""
+    policies: tuple[str, ...] = ()
+    """Names from --list, or folders of trained policies; empty takes all rules."""
+    samples: int = 1
+    """Attempts per instance, the first one greedy; the best counts."""
+    seed: int = 0
+    """Key of everything random."""
+    time_limit: float = 60.0
+    """Seconds per instance, for exact solvers."""
+    device: str = "auto"
+    """auto, cpu or cuda[:n]."""
+    format: Literal["table", "json", "csv", "latex"] = "table"
+    """How results are printed; json prints one result line per policy and instance."""
+    detail: bool = False
+    """One row per instance instead of means."""
+    out: str = ""
+    """Folder for results.jsonl and table.md."""
+    list: bool = False
+    """List instances, presets and policies, and stop."""
+    headroom: str = ""
+    """Preset of the generator: naive rule, best rule, learned and exact over held-out instances, with paired intervals."""
+
+
+def listing(entry) -> str:
+    """Names of instances, presets and policies, one line each."""
+    from .agents.presets import PRESETS
+    from .instances import catalogue
+
+    lines = ["instances:"]
+    lines += [f"  {line}" for line in catalogue.summary(entry.name)]
+    lines += ["policies:"]
+    lines += [f"  {name:<10} {policy.doc}" for name, policy in entry.policies.items()]
+    lines += ["training presets:"]
+    lines += [f"  {name:<10} {preset.doc}" for name, preset in PRESETS.get(entry.name, {}).items()]
+    return "\n".join(lines)
+
+
+def evaluate(entry, arguments):
+    """Load, solve, and return the results."""
+    from .envs.core import registry
+    from .envs.core.engine import resolve_device
+    from .envs.core.evaluation import evaluate as run
+    from .envs.core.solvers import Exact, Limits, resolve
+
+    names = arguments.instances
+    if arguments.headroom:
+        if names:
+            raise OptionError("--headroom makes its own instances; leave --instances out, or evaluate them without it")
+        names = (f"{arguments.headroom}:0-99",)
+    if not names:
+        raise OptionError("--instances is missing: name at least one, see --list")
+    wanted = arguments.policies or [name for name, policy in entry.policies.items() if not isinstance(policy, Exact)]
+    if arguments.headroom:
+        rules = [name for name, policy in entry.policies.items()]
+        wanted = list(dict.fromkeys([*rules, *arguments.policies]))
+    policies = {name: resolve(name, entry.name) for name in dict.fromkeys(wanted)}
+    instances = registry.instances(list(names), entry.name)
+    with _progress(len(instances) * len(policies)) as bar:
+        limits = Limits(
+            samples=arguments.samples, seed=arguments.seed, time_limit=arguments.time_limit,
+            device=str(resolve_device(arguments.device)), options=given_options(arguments, entry), progress=bar.update,
+        )  # fmt: skip
+        return run(policies, instances, limits)
+
+
+def _progress(total: int):
+    """A bar on standard error, gone when done, so that standard output holds results only."""
+    from tqdm import tqdm
+
+    return tqdm(total=total, file=sys.stderr, leave=False, unit="instance", disable=None)
+
+
+def show(results, arguments, entry) -> str:
+    """The results in the format asked for."""
+    from .envs.core import tables
+
+    if arguments.format == "json":
+        return "".join(result.to_json() + "\n" for result in results)
+    rows = tables.detail(results) if arguments.detail else tables.summary(results)
+    if arguments.headroom:
+        return tables.to_text(tables.headroom(results, entry), f"headroom of {arguments.headroom}")
+    if arguments.format == "csv":
+        return tables.to_csv(rows)
+    if arguments.format == "latex":
+        return tables.to_latex(rows)
+    return tables.to_text(rows)
+
+
+def keep(results, folder: Path) -> None:
+    """Write the results and their table."""
+    from .envs.core import tables
+    from .envs.core.files import write_atomic
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomic(folder / "results.jsonl", "".join(result.to_json() + "\n" for result in results))
+        write_atomic(folder / "table.md", tables.to_markdown(tables.summary(results)))
+    except OSError as error:
+        raise OptionError(f"--out {folder} cannot be written: {error}") from error
+
+
+def run_command() -> int:
+    """Parse, evaluate, print; 1 when a policy gave an infeasible schedule."""
+    entry, arguments = parse(Arguments, "evaluate.py", __doc__)
+    if arguments.list:
+        print(listing(entry))
+        return 0
+    results = evaluate(entry, arguments)
+    print(show(results, arguments, entry), end="")
+    if arguments.out:
+        keep(results, Path(arguments.out))
+    infeasible = [result for result in results if result.violations]
+    for result in infeasible[:10]:
+        print(f"{result.policy} on {result.instance}: {result.violations[0]}", file=sys.stderr)
+    return 1 if infeasible else 0
+
+
+def main() -> None:
+    """Entry point of the command line."""
+    guarded(run_command)
+
+
+if __name__ == "__main__":
+    (_installed if not __package__ else main)()

@@ -1,0 +1,192 @@
+"""Train a scheduling policy and compare it with the rules and the optimum.
+
+    python train.py                                   the main job: job shop, minutes on two cores
+    python train.py job-shop --preset 10x10 --seed 1
+    python train.py job-shop --resume runs/job-shop-main-0
+"""
+
+import dataclasses
+import json
+from pathlib import Path
+
+if not __package__:  # run as a script: the package is this folder under its installed name
+    from dispatchgym.train import main as _installed
+else:
+    from . import envs  # noqa: F401  (registers the families)
+    from .envs.core.command import given_options, guarded, parse
+    from .envs.core.errors import CheckpointError, OptionError
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    """Flags of train.py; each line below a field is its help."""
+
+    preset: str = ""
+    """Name of the training, see evaluate.py FAMILY --list; empty takes the family's main one."""
+    seed: int = 0
+    """Key of weights, instances and sampling."""
+    device: str = "auto"
+    """auto, cpu or cuda[:n]."""
+    out: str = ""
+    """Run folder; empty makes runs/FAMILY-PRESET-SEED."""
+    resume: str = ""
+    """Run folder to go on with, bit for bit on the same machine; other flags but --timesteps are then taken from it."""
+    timesteps: int = 0
+    """Environment steps of the whole training; 0 takes the preset's."""
+    threads: int = 2
+    """CPU threads over which each gradient step is split; results depend on it in the last bits."""
+    checkpoint_every: int = 10
+    """Iterations between checkpoints."""
+    evaluate_every: int = 20
+    """Iterations between evaluations on held-out instances."""
+    compare: bool = True
+    """End with the comparison table."""
+
+    def __post_init__(self):
+        for name, least in (("timesteps", 0), ("threads", 1), ("checkpoint_every", 1), ("evaluate_every", 1), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise OptionError(f"--{name.replace('_', '-')} must be at least {least}, got {getattr(self, name)}")
+
+
+def configuration(entry, arguments) -> dict:
+    """Everything a run is made of, as JSON holds it: from the flags, or from the run that is resumed."""
+    from .agents import presets
+
+    name = arguments.preset or presets.DEFAULT[entry.name]
+    preset = presets.preset(entry.name, name)
+    options = preset.options | given_options(arguments, entry)
+    return {
+        "family": entry.name,
+        "preset": name,
+        "stages": list(preset.stages),
+        "groups": preset.groups,
+        "group": preset.group,
+        "options": dataclasses.asdict(entry.make_options(**options)),
+        "network": preset.network,
+        "ppo": preset.ppo,
+        "timesteps": arguments.timesteps or preset.timesteps,
+        "seed": arguments.seed,
+        "device": arguments.device,
+        "threads": arguments.threads,
+        "checkpoint_every": arguments.checkpoint_every,
+        "evaluate_every": arguments.evaluate_every,
+    }
+
+
+def build(config: dict):
+    """Make the trainer of a configuration."""
+    import torch
+
+    from .agents.ppo import PPO
+    from .agents.rollout import Stage
+    from .envs.core.engine import resolve_device
+    from .envs.core.registry import family
+
+    device = str(resolve_device(config["device"]))
+    # One thread inside each operator: with more, operators wait for each other whenever the machine is busy.
+    torch.set_num_threads(1)
+    options = family(config["family"]).make_options(**config["options"])
+    stages = [
+        Stage(config["family"], name, _groups(name, config), config["group"], options, config["seed"], device)
+        for name in config["stages"]
+    ]
+    return PPO(
+        stages, network=config["network"], threads=config["threads"], seed=config["seed"], device=device, **config["ppo"]
+    )
+
+
+def _groups(stage: str, config: dict) -> int:
+    """Instances side by side: fewer of a larger size, so that iterations stay alike in cost."""
+    from .envs.core.registry import family
+
+    entry = family(config["family"])
+    decisions = entry.model(entry.room("generator").training_instances(stage, 1, 0, 0)).horizon
+    return max(4, round(config["groups"] * min(1.0, (100 / decisions) ** 0.5)))
+
+
+def train(config: dict, run: Path, resume_from: Path | None = None):
+    """Train to the end of a configuration and return the trainer."""
+    from stable_baselines3.common.callbacks import CallbackList
+    from stable_baselines3.common.logger import configure
+
+    from .agents import checkpoint, presets
+    from .agents.callbacks import Checkpoints, Progress, Watch, watched_values
+    from .envs.core import registry
+    from .envs.core.solvers import Limits, resolve
+
+    ppo = build(config)
+    if resume_from is not None:
+        checkpoint.restore(resume_from, ppo)
+    preset = presets.preset(config["family"], config["preset"])
+    instances = registry.instances(preset.watched, config["family"])
+    best_known = watched_values(preset, instances, config["seed"])
+    limits = Limits(device=str(ppo.device), seed=config["seed"])
+    rules = {name: resolve(name, config["family"]) for name in preset.rules}
+    watch = Watch(instances, best_known, rules, config["evaluate_every"], limits)
+    ppo.set_logger(configure(str(run), ["tensorboard"]))
+    callbacks = [watch, Progress(config["timesteps"]), Checkpoints(run, config, config["checkpoint_every"])]
+    ppo.learn(
+        max(0, config["timesteps"] - ppo.num_timesteps), callback=CallbackList(callbacks), log_interval=1,
+        reset_num_timesteps=False,
+    )  # fmt: skip
+    return ppo
+
+
+def compare(config: dict, ppo, run: Path) -> None:
+    """Print and keep the comparison on held-out instances."""
+    from .agents import presets
+    from .agents.comparison import compare as run_comparison
+
+    preset = presets.preset(config["family"], config["preset"])
+    run_comparison(preset, config["family"], ppo.evaluator(), str(ppo.device), config["seed"], run)
+
+
+def prepare(entry, arguments) -> tuple[dict, Path, Path | None]:
+    """The configuration, the run folder, and the checkpoint to go on from."""
+    from .agents import checkpoint
+    from .envs.core.files import write_atomic
+
+    if arguments.resume:
+        start = checkpoint.newest(Path(arguments.resume))
+        config = checkpoint.read(start)[0]["config"]
+        if config.get("family") != entry.name:
+            raise CheckpointError(f"{start}: a run of the family {config.get('family')}, not {entry.name}")
+        if arguments.timesteps:
+            config["timesteps"] = arguments.timesteps
+        return config, start.parent, start
+    config = configuration(entry, arguments)
+    run = Path(arguments.out or f"runs/{entry.command}-{config['preset']}-{config['seed']}")
+    if run.exists() and any(run.iterdir()) if run.is_dir() else run.exists():
+        if arguments.out:
+            raise OptionError(f"--out {run} exists and is not empty; go on with --resume {run}, or name another folder")
+        run = _free_name(run)
+    run.mkdir(parents=True, exist_ok=True)
+    write_atomic(run / "config.json", json.dumps(config, indent=1))
+    return config, run, None
+
+
+def _free_name(run: Path) -> Path:
+    number = 2
+    while run.with_name(f"{run.name}.{number}").exists():
+        number += 1
+    return run.with_name(f"{run.name}.{number}")
+
+
+def run_command() -> int:
+    """Parse, train, compare."""
+    entry, arguments = parse(Arguments, "train.py", __doc__, default="job-shop")
+    config, run, start = prepare(entry, arguments)
+    print(f"run folder {run}; curves: tensorboard --logdir {run}")
+    ppo = train(config, run, start)
+    if arguments.compare:
+        compare(config, ppo, run)
+    return 0
+
+
+def main() -> None:
+    """Entry point of the command line."""
+    guarded(run_command)
+
+
+if __name__ == "__main__":
+    (_installed if not __package__ else main)()
