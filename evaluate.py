@@ -1,9 +1,9 @@
 """Compare scheduling policies on instances: rules, exact solvers and trained networks at one door.
 
-    python evaluate.py job-shop --instances ta01-10 --policies spt fdd/mwkr runs/job-shop-main-0
-    python evaluate.py job-shop --instances my_shop.txt --policies cp-sat --time-limit 10 --format json
-    python evaluate.py job-shop --list
-    python evaluate.py job-shop --headroom 6x6 --policies runs/job-shop-main-0
+python evaluate.py job-shop --instances ta01-10 --policies spt fdd/mwkr runs/job-shop-main-0
+python evaluate.py job-shop --instances my_shop.txt --policies cp-sat --time-limit 10 --format json
+python evaluate.py job-shop --list
+python evaluate.py job-shop --headroom 6x6 --policies runs/job-shop-main-0
 """
 
 import dataclasses
@@ -44,7 +44,9 @@ class Arguments:
     list: bool = False
     """List instances, presets and policies, and stop."""
     headroom: str = ""
-    """Preset of the generator: naive rule, best rule, learned and exact over held-out instances, with paired intervals."""
+    """Preset of the generator: naive rule, best rule, learned and exact over held-out instances, with paired
+    intervals.
+    """
 
 
 def listing(entry) -> str:

@@ -1,8 +1,8 @@
 """Train a scheduling policy and compare it with the rules and the optimum.
 
-    python train.py                                   the main job: job shop, minutes on two cores
-    python train.py job-shop --preset 10x10 --seed 1
-    python train.py job-shop --resume runs/job-shop-main-0
+python train.py                                   the main job: job shop, minutes on two cores
+python train.py job-shop --preset 10x10 --seed 1
+python train.py job-shop --resume runs/job-shop-main-0
 """
 
 import dataclasses
@@ -43,7 +43,13 @@ class Arguments:
     """End with the comparison table."""
 
     def __post_init__(self):
-        for name, least in (("timesteps", 0), ("threads", 1), ("checkpoint_every", 1), ("evaluate_every", 1), ("seed", 0)):
+        for name, least in (
+            ("timesteps", 0),
+            ("threads", 1),
+            ("checkpoint_every", 1),
+            ("evaluate_every", 1),
+            ("seed", 0),
+        ):
             if getattr(self, name) < least:
                 raise OptionError(f"--{name.replace('_', '-')} must be at least {least}, got {getattr(self, name)}")
 
@@ -91,7 +97,12 @@ def build(config: dict):
         for name in config["stages"]
     ]
     return PPO(
-        stages, network=config["network"], threads=config["threads"], seed=config["seed"], device=device, **config["ppo"]
+        stages,
+        network=config["network"],
+        threads=config["threads"],
+        seed=config["seed"],
+        device=device,
+        **config["ppo"],
     )
 
 

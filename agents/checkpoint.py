@@ -1,8 +1,8 @@
 """Checkpoints: safetensors and JSON, written so that a crash at any moment leaves a whole one behind.
 
-A run folder keeps the last two generations in ``checkpoint-N`` folders, each with ``state.safetensors`` and ``state.json``; the JSON
-holds the digest of the other file and is written last, so a folder without a matching pair is not a checkpoint. Nothing is
-ever unpickled.
+A run folder keeps the last two generations in ``checkpoint-N`` folders, each with ``state.safetensors`` and
+``state.json``; the JSON holds the digest of the other file and is written last, so a folder without a matching pair is
+not a checkpoint. Nothing is ever unpickled.
 """
 
 import hashlib
@@ -172,5 +172,3 @@ def _load_optimizer(ppo: PPO, tensors: dict[str, torch.Tensor]) -> None:
         position, name = key.split(".", 1)
         state.setdefault(int(position), {})[name] = tensor
     ppo.policy.optimizer.load_state_dict({**ppo.policy.optimizer.state_dict(), "state": state})
-
-

@@ -1,11 +1,12 @@
 """The graph network: typed message passing between work and resources, then a score for every candidate.
 
 Work and resource nodes exchange messages along the assignment edges by attention whose logits and values also read
-the edges (Vaswani et al. 2017; Shi et al. 2021 for attention on edge features); where the family has precedence edges, work nodes
-exchange messages along these as well, both ways. No part depends on the number of nodes, so one set of weights serves every size.
+the edges (Vaswani et al. 2017; Shi et al. 2021 for attention on edge features); where the family has precedence edges,
+work nodes exchange messages along these as well, both ways. No part depends on the number of nodes, so one set of
+weights serves every size.
 
-Where the assignment is complete (``GraphSpec.complete``) the same layer runs on (W, R) matrices, which is several times faster than
-on an edge list; a test holds both forms to the same result.
+Where the assignment is complete (``GraphSpec.complete``) the same layer runs on (W, R) matrices, which is several times
+faster than on an edge list; a test holds both forms to the same result.
 """
 
 from dataclasses import dataclass
@@ -95,7 +96,13 @@ class Attention(MessagePassing):
             (T, H, D + F): attention-weighted values and edge features; zeros for a target without edges.
         """
         return self.propagate(
-            edges.index, query=query, key=key, value=value, bias=bias, attr=edges.attr, size=(key.shape[0], query.shape[0])
+            edges.index,
+            query=query,
+            key=key,
+            value=value,
+            bias=bias,
+            attr=edges.attr,
+            size=(key.shape[0], query.shape[0]),
         )
 
     def message(self, query_i, key_j, value_j, bias, attr, index, size_i):
@@ -164,7 +171,9 @@ class ExchangeLayer(nn.Module):
 
 
 def _collect(weight: Tensor, value: Tensor, attr: Tensor) -> Tensor:
-    """Weighted values and edge features: weight (B, H, T, S), value (B, H, S, D), attr (B, T, S, F) -> (B, T, H*D + H*F)."""
+    """Weighted values and edge features: weight (B, H, T, S), value (B, H, S, D), attr (B, T, S, F) -> (B, T, H*D +
+    H*F).
+    """
     read = (weight @ value).transpose(1, 2).flatten(2)
     edge = (weight.transpose(1, 2) @ attr).flatten(2)
     return torch.cat([read, edge], 2)
@@ -228,7 +237,9 @@ class GraphNetwork(nn.Module):
         self.embed_work = nn.Linear(len(spec.work), width)
         self.embed_resource = nn.Linear(len(spec.resource), width)
         self.exchange = nn.ModuleList([ExchangeLayer(width, heads, edge) for _ in range(layers)])
-        self.precede = nn.ModuleList([PrecedenceLayer(width, heads, arc) for _ in range(layers if spec.precedences else 0)])
+        self.precede = nn.ModuleList(
+            [PrecedenceLayer(width, heads, arc) for _ in range(layers if spec.precedences else 0)]
+        )
         pair = 2 * width + len(spec.work) + len(spec.candidate)
         shared = 2 * width + len(spec.context)
         self.score_pair = nn.Linear(pair, hidden)
@@ -278,7 +289,9 @@ class GraphNetwork(nn.Module):
 
 
 def _rows(nodes: Tensor, index: Tensor) -> Tensor:
-    """Rows (B, A, D) of nodes (B, N, D); an index past the end, a sink, reads the last row and is masked by the caller."""
+    """Rows (B, A, D) of nodes (B, N, D); an index past the end, a sink, reads the last row and is masked by the
+    caller.
+    """
     index = index.clamp_max(nodes.shape[1] - 1).unsqueeze(2).expand(-1, -1, nodes.shape[2])
     return nodes.gather(1, index)
 

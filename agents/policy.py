@@ -12,7 +12,8 @@ from .gnn import GraphNetwork, inputs
 class GraphPolicy(ActorCriticPolicy):
     """An actor-critic for Stable-Baselines3 that reads the graph observation and never picks a masked action.
 
-    The mask comes with the observation, so it works in stock PPO as it is. Pass ``policy_kwargs={"spec": env.unwrapped.model.spec}``.
+    The mask comes with the observation, so it works in stock PPO as it is. Pass ``policy_kwargs={"spec":
+    env.unwrapped.model.spec}``.
 
     Args:
         spec: of the environment.

@@ -1,8 +1,9 @@
 """PPO on the device: Stable-Baselines3's algorithm with rollouts that never leave it.
 
-``learn``, callbacks, the logger, progress bar and TensorBoard are those of Stable-Baselines3. What is different: an iteration is whole
-episodes on fresh instances, several rollouts of each; the advantage is taken within these groups (or is GAE's); entropy and learning
-rate fall to their ends linearly; an exponential average of the weights is kept, and it is the average that is evaluated.
+``learn``, callbacks, the logger, progress bar and TensorBoard are those of Stable-Baselines3. What is different: an
+iteration is whole episodes on fresh instances, several rollouts of each; the advantage is taken within these groups (or
+is GAE's); entropy and learning rate fall to their ends linearly; an exponential average of the weights is kept, and it
+is the average that is evaluated.
 """
 
 import copy
@@ -256,5 +257,3 @@ class PPO(stable_baselines3.PPO):
 
     def _excluded_save_params(self) -> list[str]:
         return [*super()._excluded_save_params(), "_pool", "generator", "average_network"]
-
-

@@ -18,7 +18,8 @@ class Preset:
         options: the family's options it is trained with.
         network: keyword arguments of GraphNetwork.
         ppo: keyword arguments of PPO.
-        held_out: instances of the final comparison, as ``evaluate.py --instances`` takes them, by the title of their table.
+        held_out: instances of the final comparison, as ``evaluate.py --instances`` takes them, by the title of their
+            table.
         watched: instances evaluated while training.
         rules: policies it is compared with.
         exact: the solver that gives the optimum of held-out instances, with seconds per instance.
@@ -54,18 +55,30 @@ def _job_shop(doc: str, stages: str, timesteps: int, size: str = "6x6", **more) 
 
 PRESETS: dict[str, dict[str, Preset]] = {
     "job_shop": {
-        "main": _job_shop("the main job: small mixed sizes, minutes on two cores", "6x6 10x10 15x10 15x15 20x10", 2_500_000),
+        "main": _job_shop(
+            "the main job: small mixed sizes, minutes on two cores", "6x6 10x10 15x10 15x15 20x10", 2_500_000
+        ),
         "6x6": _job_shop("6 jobs, 6 machines", "6x6", 1_000_000),
         "10x10": _job_shop("10 jobs, 10 machines", "10x10", 2_000_000, "10x10"),
         "15x15": _job_shop("15 jobs, 15 machines", "15x15", 4_000_000, "15x15"),
         "mixed": _job_shop(
             "6x6 to 20x15, half an hour on two cores; judged on all of ta01-80",
-            "6x6 10x10 15x10 15x15 20x10 20x15", 15_000_000, "10x10",
+            "6x6 10x10 15x10 15x15 20x10 20x15",
+            15_000_000,
+            "10x10",
             held_out={f"ta{first:02d}-{first + 9}": [f"ta{first:02d}-{first + 9}"] for first in range(1, 81, 10)},
         ),  # fmt: skip
         "smoke": _job_shop(
-            "a few seconds, to see that everything works", "3x3 4x3", 4000, "4x3", groups=4, group=4, samples=4,
-            held_out={"4x3 held out": ["4x3:0-9"]}, watched=["4x3:0-9"], network={"width": 8, "heads": 2, "layers": 1},
+            "a few seconds, to see that everything works",
+            "3x3 4x3",
+            4000,
+            "4x3",
+            groups=4,
+            group=4,
+            samples=4,
+            held_out={"4x3 held out": ["4x3:0-9"]},
+            watched=["4x3:0-9"],
+            network={"width": 8, "heads": 2, "layers": 1},
         ),  # fmt: skip
     }
 }

@@ -1,7 +1,7 @@
 """Rollouts that stay on the device: whole episodes of many environments, kept as tensors for PPO.
 
-Every iteration plays fresh instances, each in several environments side by side: the rollouts of one instance are each other's
-baseline. Sizes take turns, one per iteration, so nothing is padded.
+Every iteration plays fresh instances, each in several environments side by side: the rollouts of one instance are each
+other's baseline. Sizes take turns, one per iteration, so nothing is padded.
 """
 
 from dataclasses import dataclass
@@ -161,5 +161,3 @@ class Buffer:
                 self.advantage[rows],
                 self.target[rows],
             )
-
-

@@ -73,7 +73,8 @@ def solve_job_shop(
         time_limit: seconds the solver may search; building the model (well under a second for
             1000 operations) is not part of it, and presolving a large model may overrun it.
         seed: the solver's random seed, 0 to 2**31 - 1.
-        workers: number of solver threads, at least 1.
+        workers: number of solver threads, at least 1. They run different strategies rather than share
+            one, so a few of them may prove an optimum later than a single one.
         hint: a schedule to start from, complete or not; it need not be feasible.
 
     Returns:

@@ -1,7 +1,8 @@
 """Rules and solvers of the job shop, by the name they have on the command line.
 
-The published numbers of a rule mean little without the construction it dispatches in: the same rules are 25 to 600 percentage points
-worse when they may choose among all jobs. They are run as non-delay schedules, where they are at their best, unless told otherwise.
+The published numbers of a rule mean little without the construction it dispatches in: the same rules are 25 to 600
+percentage points worse when they may choose among all jobs. They are run as non-delay schedules, where they are at
+their best, unless told otherwise.
 """
 
 from ..envs.core.policies import RandomRule, Rule

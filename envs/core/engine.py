@@ -1,12 +1,13 @@
 """The only place that knows how Warp runs a simulator: memory, kernels, recorded launches, threads, graphs.
 
-A simulator is a ``Program``: a state declared as fields and three scalar functions, ``reset(s, i)``, ``step(s, i, action)``
-and ``observe(s, i)``, each about environment ``i`` alone. The engine owns the memory as torch tensors, shows it to Warp without a
-copy and runs the functions for all environments, one thread each, on the CPU or on a GPU.
+A simulator is a ``Program``: a state declared as fields and three scalar functions, ``reset(s, i)``, ``step(s, i,
+action)`` and ``observe(s, i)``, each about environment ``i`` alone. The engine owns the memory as torch tensors, shows
+it to Warp without a copy and runs the functions for all environments, one thread each, on the CPU or on a GPU.
 """
 
 import functools
 import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -17,8 +18,23 @@ from .errors import OptionError
 from .fields import DTYPES, Field
 from .twin import Twin
 
-wp.config.log_level = wp.LOG_ERROR  # without a driver Warp would warn at every start
-wp.init()
+
+def _init_quietly() -> None:
+    """Start Warp without the warning its native part prints on every machine that has no GPU."""
+    wp.config.log_level = wp.LOG_ERROR
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        wp.init()
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+_init_quietly()
 
 TORCH = {"int8": torch.int8, "int32": torch.int32, "int64": torch.int64, "float32": torch.float32}
 # Exact arithmetic: the same bits on CPU and GPU need no contraction into fused multiply-adds.
@@ -53,8 +69,8 @@ def kernels(program: Program) -> dict[str, wp.Kernel]:
     """Declare the kernels of a program; compiled on first launch, then cached on disk by Warp.
 
     Returns:
-        With observation: ``reset`` (all environments), ``advance`` (one step) and ``restart`` (begin anew where an episode
-        has ended); the same without: ``begin``, ``step`` and ``renew``; and ``observe`` alone.
+        With observation: ``reset`` (all environments), ``advance`` (one step) and ``restart`` (begin anew where an
+        episode has ended); the same without: ``begin``, ``step`` and ``renew``; and ``observe`` alone.
     """
     module = f"dispatchgym_{program.name}"
     State, reset, step, observe, next_instance = (

@@ -18,8 +18,9 @@ ANSI_COLUMNS = 100
 class DispatchEnv(gymnasium.Env):
     """One environment; each ``reset`` begins an episode on one instance.
 
-    The observation is the graph of ``GraphSpec``; ``info`` holds ``action_mask`` (a copy of the one in the observation) and the
-    family's figures. An illegal action ends the episode with the worst reward of the family and ``info["illegal_action"]``.
+    The observation is the graph of ``GraphSpec``; ``info`` holds ``action_mask`` (a copy of the one in the observation)
+    and the family's figures. An illegal action ends the episode with the worst reward of the family and
+    ``info["illegal_action"]``.
 
     Args:
         name: the family.
@@ -81,7 +82,10 @@ class DispatchEnv(gymnasium.Env):
         if unknown:
             raise OptionError(f"reset knows the option 'instance', got {sorted(unknown)}")
         if options and "instance" in options:
-            chosen = instances_of(options["instance"], self.family.name)[0]
+            named = instances_of(options["instance"], self.family.name)
+            if len(named) != 1:
+                raise OptionError(f"reset plays one instance, {options['instance']!r} names {len(named)}")
+            chosen = named[0]
         elif self._draw is not None:
             chosen = self._draw(self.np_random)
         elif len(self._instances) > 1:
@@ -101,7 +105,7 @@ class DispatchEnv(gymnasium.Env):
             raise gymnasium.error.ResetNeeded("call reset before step")
         if np.ndim(action) != 0 or np.asarray(action).dtype.kind not in "iu":
             raise OptionError(f"an action is one integer, got {action!r}")
-        self._action[0] = action
+        self._action[0] = action if -1 < action < self.model.spec.actions else -1
         self.simulation.engine.run("advance")
         info = self._info()
         if self._illegal[0]:

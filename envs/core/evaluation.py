@@ -11,8 +11,8 @@ from .solvers import Answer, Exact, Limits, solve
 def evaluate(policies: dict[str, object], instances: Sequence[Instance], limits: Limits) -> list[Result]:
     """Let every policy answer every instance.
 
-    For instances that are not in the catalogue, best known is the best schedule that an exact solver of this evaluation found, and the
-    bound is the one it proved.
+    For instances that are not in the catalogue, best known is the best schedule that an exact solver of this evaluation
+    found, and the bound is the one it proved.
 
     Args:
         policies: by the name they have in the results.

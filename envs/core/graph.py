@@ -25,8 +25,8 @@ class Feature:
 class GraphSpec:
     """Names and shapes of an observation.
 
-    Every index array is padded: a padded edge points at row ``works`` and, where it has one, row ``resources``, one past
-    the last; a network sends these to a sink row.
+    Every index array is padded: a padded edge points at row ``works`` and, where it has one, row ``resources``, one
+    past the last; a network sends these to a sink row.
 
     Attributes:
         works, resources, actions, edges, precedences: W, R, A, Q and P, the padded sizes.

@@ -11,8 +11,8 @@ from .schedule import Schedule
 class Simulation:
     """A batch of environments over a bank of instances.
 
-    Environment ``i`` plays instance ``i // group`` of the bank first, so groups of environments share an instance. Episodes that
-    have ended stand still until ``restart``.
+    Environment ``i`` plays instance ``i // group`` of the bank first, so groups of environments share an instance.
+    Episodes that have ended stand still until ``restart``.
 
     Args:
         model: the family's model; it fixes the padded sizes.

@@ -20,15 +20,18 @@ from .spaces import action_space, observation_space
 class DispatchVectorEnv(VectorEnv):
     """Many environments stepped together, with same-step auto-reset.
 
-    Observations, rewards and flags are torch tensors on ``device``. ``copy=False`` hands out the simulator's own memory, which the
-    next call rewrites: fastest, for those who read before they step. Where an episode ends, ``info`` holds ``final_info``
-    (the family's figures, with ``_final_info`` telling where) and ``final_obs``, and the observation is the next episode's first.
+    Observations, rewards and flags are torch tensors on ``device``. ``copy=False`` hands out the simulator's own
+    memory, which the
+    next call rewrites: fastest, for those who read before they step. Where an episode ends, ``info`` holds
+    ``final_info`` (the family's figures, with ``_final_info`` telling where) and ``final_obs``, and the observation is
+    the next episode's first.
 
     Args:
         name: the family.
         num_envs: number of environments.
         instances: the bank the episodes are taken from.
-        draw: instead of ``instances``, a function from a NumPy generator to a fresh instance; ``bank`` of them are drawn at a seeded reset.
+        draw: instead of ``instances``, a function from a NumPy generator to a fresh instance; ``bank`` of them are
+            drawn at a seeded reset.
         options: the family's options.
         device: ``"cpu"``, ``"cuda[:n]"`` or ``"auto"``.
         bank: how many instances ``draw`` makes.

@@ -10,6 +10,7 @@ from . import observe, observe_operations, simulator
 from .instance import JobShopInstance
 from .options import Options
 
+
 def _program(name: str, observe_function) -> Program:
     return Program(
         name=f"job_shop_{name}",

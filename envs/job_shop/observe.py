@@ -1,8 +1,9 @@
 """What a policy sees of the job shop: machines and jobs as nodes, the operations to come as edges.
 
-A work node is a job seen through its next operation and a resource node a machine; the rest of the route sits on the assignment
-edges, so that n + m nodes and n * m edges carry all that the operation graph knows. Times are relative to the decision
-time ``t`` and scaled by the mean processing time ``p`` of the instance or by ``L = max(bound - t, p)``, the time that is left at least.
+A work node is a job seen through its next operation and a resource node a machine; the rest of the route sits on the
+assignment edges, so that n + m nodes and n * m edges carry all that the operation graph knows. Times are relative to
+the decision time ``t`` and scaled by the mean processing time ``p`` of the instance or by ``L = max(bound - t, p)``,
+the time that is left at least.
 The bound used here is sharper than the one behind the reward: it uses the operations that are still to come.
 """
 
@@ -107,7 +108,9 @@ def hide_edge(s: State, i: int, e: int):
 
 @wp.func
 def survey_machines(s: State, i: int):
-    """First arrival, smallest tail and queue of every machine, from the operations to come; returns their total work."""
+    """First arrival, smallest tail and queue of every machine, from the operations to come; returns their total
+    work.
+    """
     b = s.instance[i]
     for k in range(s.machines[b]):
         s.earliest_arrival[i, k] = LATEST

@@ -1,8 +1,8 @@
 """The classic view: the disjunctive graph, one work node per operation.
 
-Job arcs lead from each operation to the next one of its job. Of the disjunctive arcs, those that are decided are present: from each
-committed operation's predecessor on its machine. What is not decided is carried by the assignment edges to the machines, which
-join all operations that compete. Scaling as in observe.py.
+Job arcs lead from each operation to the next one of its job. Of the disjunctive arcs, those that are decided are
+present: from each committed operation's predecessor on its machine. What is not decided is carried by the assignment
+edges to the machines, which join all operations that compete. Scaling as in observe.py.
 """
 
 import warp as wp

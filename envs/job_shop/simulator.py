@@ -2,16 +2,17 @@
 
 A decision commits the next operation of one job. Which jobs may be chosen is the *construction*:
 
-- ``delta`` in [0, 1] (Giffler and Thompson 1960; the hybrid of Storer, Wu and Vaccari 1992): the focus machine is that of the
-  operation with the smallest earliest completion ect*; its operations with earliest start es < ect* and
-  es <= t + delta * (ect* - t) are candidates, t being the smallest earliest start there. ``delta = 0`` gives non-delay
-  schedules, ``delta = 1`` active ones. A committed operation is appended to its machine.
+- ``delta`` in [0, 1] (Giffler and Thompson 1960; the hybrid of Storer, Wu and Vaccari 1992): the focus machine is that
+  of the operation with the smallest earliest completion ect*; its operations with earliest start es < ect* and es <= t
+  + delta * (ect* - t) are candidates, t being the smallest earliest start there. ``delta = 0`` gives non-delay
+  schedules, ``delta = 1`` active ones. A committed operation is appended to its machine. Operations of length zero wait
+  for their machine like any other, although a schedule may let them overlap.
 - insertion (Zhang et al. 2020, L2D): the next operation of any job, placed in the first gap of its machine that fits.
 
-Ties between operations with the same earliest completion go to the lowest job. The reward of a step is the decrease of a lower bound of the
-makespan divided by the bound at the start, so that an episode's return is 1 - makespan / initial bound, exactly in integers. The bound is
-Taillard's (1993): the longest job, and for each machine the smallest head, its load and the smallest tail; with operations committed it only grows,
-and when all are committed it is the makespan.
+Ties between operations with the same earliest completion go to the lowest job. The reward of a step is the decrease of
+a lower bound of the makespan divided by the bound at the start, so that an episode's return is 1 - makespan / initial
+bound, exactly in integers. The bound is Taillard's (1993): the longest job, and for each machine the smallest head, its
+load and the smallest tail; with operations committed it only grows, and when all are committed it is the makespan.
 """
 
 import warp as wp
@@ -306,7 +307,9 @@ def reset(s: State, i: int):
 
 @wp.func
 def step(s: State, i: int, action: int):
-    """Commit the next operation of job ``action``; an illegal action ends the episode as if it were the worst schedule."""
+    """Commit the next operation of job ``action``; an illegal action ends the episode as if it were the worst
+    schedule.
+    """
     s.reward[i] = 0.0
     if s.terminated[i] == wp.int8(0):
         b = s.instance[i]
