@@ -14,10 +14,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch_geometric.nn import MessagePassing
-from torch_geometric.utils import softmax
 
 from ..envs.core.graph import GraphSpec
 
+EDGE_VALUES = 2  # numbers that an edge contributes by itself to what each head reads
+CLAMP = 30.0  # attention logits are kept within; exp(30) times any number of edges fits single precision
+LEAST = 1e-20  # a node without edges divides zero by this
 NEVER = -1e9  # logit of what must not be chosen; finite, so that a row of nothing else stays finite
 
 
@@ -26,29 +28,17 @@ class Dense:
     """Assignment edges as matrices.
 
     Attributes:
-        attr: (B, W, R, F) features; attr_by_resource: the same as (B, R, W, F), contiguous.
-        penalty: (B, 1, W, R), 0 where there is an edge and NEVER elsewhere.
-        has_work, has_resource: (B, W, 1) and (B, R, 1), 1 for nodes with an edge.
+        attr: (B, F, W * R) features, the edges last so that a projection of them needs no reordering.
+        present: (B, 1, W, R), 1 where there is an edge and 0 elsewhere.
     """
 
     attr: Tensor
-    attr_by_resource: Tensor
-    penalty: Tensor
-    has_work: Tensor
-    has_resource: Tensor
+    present: Tensor
 
     @classmethod
     def of(cls, present: Tensor, attr: Tensor, sizes: tuple[int, int]) -> "Dense":
         """Build it from the presence (B, W * R) bool and the features (B, W * R, F) of edges; ``sizes`` are W and R."""
-        attr, present = attr.unflatten(1, sizes), present.unflatten(1, sizes)
-        penalty = torch.zeros(present.shape, dtype=attr.dtype, device=attr.device).masked_fill_(~present, NEVER)
-        return cls(
-            attr,
-            attr.transpose(1, 2).contiguous(),
-            penalty.unsqueeze(1),
-            present.any(2, keepdim=True).to(attr.dtype),
-            present.any(1).unsqueeze(2).to(attr.dtype),
-        )
+        return cls(attr.transpose(1, 2).contiguous(), present.unflatten(1, sizes).unsqueeze(1).to(attr.dtype))
 
 
 @dataclass(frozen=True)
@@ -84,31 +74,34 @@ class Attention(MessagePassing):
     def __init__(self):
         super().__init__(aggr="add", node_dim=0)
 
-    def forward(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor, edges: Sparse) -> Tensor:
+    def forward(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor, extra: Tensor, edges: Sparse) -> Tensor:
         """Gather.
 
         Args:
             query: (T, H, D) of the targets; key, value: (S, H, D) of the sources.
             bias: (E, H) added to the logits.
+            extra: (E, H, X) values of the edges themselves.
             edges: from sources to targets.
 
         Returns:
-            (T, H, D + F): attention-weighted values and edge features; zeros for a target without edges.
+            (T, H, D + X): attention-weighted values of sources and edges; zeros for a target without edges.
         """
-        return self.propagate(
-            edges.index,
-            query=query,
-            key=key,
-            value=value,
-            bias=bias,
-            attr=edges.attr,
-            size=(key.shape[0], query.shape[0]),
-        )
+        size = (key.shape[0], query.shape[0])
+        collected = self.propagate(edges.index, query=query, key=key, value=value, bias=bias, extra=extra, size=size)
+        return collected[..., :-1] / collected[..., -1:].clamp_min(LEAST)
 
-    def message(self, query_i, key_j, value_j, bias, attr, index, size_i):
-        logits = (query_i * key_j).sum(-1) * query_i.shape[-1] ** -0.5 + bias
-        weight = softmax(logits, index, num_nodes=size_i).unsqueeze(-1)
-        return weight * torch.cat([value_j, attr.unsqueeze(1).expand(-1, value_j.shape[1], -1)], -1)
+    def message(self, query_i, key_j, value_j, bias, extra):
+        weight = unnormalised((query_i * key_j).sum(-1) * query_i.shape[-1] ** -0.5 + bias).unsqueeze(-1)
+        return weight * torch.cat([value_j, extra, torch.ones_like(weight)], -1)
+
+
+def unnormalised(logits: Tensor) -> Tensor:
+    """exp(logits), of which a quotient by the sum is the softmax.
+
+    The clamp takes the place of subtracting the maximum: an elementwise exponential is several times faster than a softmax
+    over rows as short as these.
+    """
+    return logits.clamp(-CLAMP, CLAMP).exp()
 
 
 class ExchangeLayer(nn.Module):
@@ -123,11 +116,10 @@ class ExchangeLayer(nn.Module):
     def __init__(self, width: int, heads: int, edge_features: int):
         super().__init__()
         self.heads = heads
-        self.bias = nn.Linear(edge_features, 2 * heads)
+        self.edge = nn.Linear(edge_features, 2 * heads * (1 + EDGE_VALUES))
         self.project = nn.ModuleDict({side: nn.Linear(width, 3 * width) for side in ("work", "resource")})
-        self.read = nn.ModuleDict(
-            {side: nn.Linear(width + heads * edge_features, width) for side in ("work", "resource")}
-        )
+        read = width + heads * EDGE_VALUES
+        self.read = nn.ModuleDict({side: nn.Linear(read, width) for side in ("work", "resource")})
         self.digest = nn.ModuleDict(
             {
                 side: nn.Sequential(nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width))
@@ -153,30 +145,35 @@ class ExchangeLayer(nn.Module):
             [part.transpose(1, 2) for part in side] for side in (work, resource)
         )
         scale = query.shape[-1] ** -0.5
-        bias_work, bias_resource = self.bias(edges.attr).permute(0, 3, 1, 2).chunk(2, 1)  # (B, H, W, R) each
-        logits = (work_query * scale) @ key.transpose(2, 3) + (bias_work + edges.penalty)
-        to_work = _collect(logits.softmax(3), value, edges.attr)
-        logits = (query * scale) @ work_key.transpose(2, 3) + (bias_resource + edges.penalty).transpose(2, 3)
-        to_resource = _collect(logits.softmax(3), work_value, edges.attr_by_resource)
-        return to_work * edges.has_work, to_resource * edges.has_resource
+        of_edges = self.edge.weight @ edges.attr + self.edge.bias.unsqueeze(1)  # (B, 2 * H * (1 + X), W * R)
+        of_edges = of_edges.unflatten(2, edges.present.shape[2:])
+        bias_work, bias_resource, extra_work, extra_resource = of_edges.split(self._edge_parts(), 1)
+        weight = unnormalised((work_query * scale) @ key.transpose(2, 3) + bias_work) * edges.present
+        back = unnormalised((work_key * scale) @ query.transpose(2, 3) + bias_resource) * edges.present
+        return (
+            self._collect(weight, weight @ value, extra_work, 3),
+            self._collect(back, back.transpose(2, 3) @ work_value, extra_resource, 2),
+        )
+
+    def _collect(self, weight: Tensor, read: Tensor, extra: Tensor, sources: int) -> Tensor:
+        """Normalise (B, H, T, D) and join the edges' own values: (B, T, H * D + H * X)."""
+        total = weight.sum(sources).clamp_min(LEAST).unsqueeze(3)
+        extra = extra.unflatten(1, (self.heads, EDGE_VALUES))
+        of_edges = (weight.unsqueeze(2) * extra).sum(sources + 1).transpose(2, 3) / total
+        return torch.cat([(part).transpose(1, 2).flatten(2) for part in (read / total, of_edges)], 2)
+
+    def _edge_parts(self) -> list[int]:
+        return [self.heads, self.heads, self.heads * EDGE_VALUES, self.heads * EDGE_VALUES]
 
     def _sparse(self, work, resource, edges: Sparse):
         batch = work[0].shape[0]
-        bias_work, bias_resource = self.bias(edges.attr).chunk(2, 1)
+        bias_work, bias_resource, extra_work, extra_resource = self.edge(edges.attr).split(self._edge_parts(), 1)
+        extra_work, extra_resource = (e.unflatten(1, (self.heads, EDGE_VALUES)) for e in (extra_work, extra_resource))
         work, resource = ([_with_sink(part) for part in side] for side in (work, resource))
         back = edges.reversed()
-        to_work = self.attention(work[0], resource[1], resource[2], bias_work, back)
-        to_resource = self.attention(resource[0], work[1], work[2], bias_resource, edges)
-        return tuple(_join_heads(to, batch, self.bias.in_features) for to in (to_work, to_resource))
-
-
-def _collect(weight: Tensor, value: Tensor, attr: Tensor) -> Tensor:
-    """Weighted values and edge features: weight (B, H, T, S), value (B, H, S, D), attr (B, T, S, F) -> (B, T, H*D +
-    H*F).
-    """
-    read = (weight @ value).transpose(1, 2).flatten(2)
-    edge = (weight.transpose(1, 2) @ attr).flatten(2)
-    return torch.cat([read, edge], 2)
+        to_work = self.attention(work[0], resource[1], resource[2], bias_work, extra_work, back)
+        to_resource = self.attention(resource[0], work[1], work[2], bias_resource, extra_resource, edges)
+        return tuple(_join_heads(to, batch) for to in (to_work, to_resource))
 
 
 def _with_sink(nodes: Tensor) -> Tensor:
@@ -185,11 +182,11 @@ def _with_sink(nodes: Tensor) -> Tensor:
     return torch.cat([flat, flat.new_zeros(1, *flat.shape[1:])])
 
 
-def _join_heads(collected: Tensor, batch: int, edge_features: int) -> Tensor:
-    """(B * N + 1, H, D + F) back to (B, N, H * D + H * F), without the sink."""
+def _join_heads(collected: Tensor, batch: int) -> Tensor:
+    """(B * N + 1, H, D + X) back to (B, N, H * D + H * X), without the sink."""
     collected = collected[:-1].unflatten(0, (batch, -1))
-    value, attr = collected.split([collected.shape[-1] - edge_features, edge_features], -1)
-    return torch.cat([value.flatten(2), attr.flatten(2)], 2)
+    value, extra = collected.split([collected.shape[-1] - EDGE_VALUES, EDGE_VALUES], -1)
+    return torch.cat([value.flatten(2), extra.flatten(2)], 2)
 
 
 class PrecedenceLayer(nn.Module):
@@ -202,22 +199,22 @@ class PrecedenceLayer(nn.Module):
 
     def __init__(self, width: int, heads: int, edge_features: int):
         super().__init__()
-        self.heads, self.edge_features = heads, edge_features
+        self.heads = heads
         self.project = nn.Linear(width, 6 * width)
-        self.bias = nn.Linear(edge_features, 2 * heads)
-        self.read = nn.Linear(2 * (width + heads * edge_features), width)
+        self.edge = nn.Linear(edge_features, 2 * heads * (1 + EDGE_VALUES))
+        self.read = nn.Linear(2 * (width + heads * EDGE_VALUES), width)
         self.attention = Attention()
 
     def forward(self, work: Tensor, edges: Sparse) -> Tensor:
         """Update (B, W, D) work nodes along edges from predecessor to successor."""
         batch = work.shape[0]
         parts = [_with_sink(p) for p in self.project(work).unflatten(2, (6, self.heads, -1)).unbind(2)]
-        before, after = self.bias(edges.attr).chunk(2, 1)
+        before, after = self.edge(edges.attr).unflatten(1, (2, self.heads, 1 + EDGE_VALUES)).unbind(1)
         collected = [
-            self.attention(*parts[:3], before, edges),
-            self.attention(*parts[3:], after, edges.reversed()),
+            self.attention(*parts[:3], before[..., 0], before[..., 1:], edges),
+            self.attention(*parts[3:], after[..., 0], after[..., 1:], edges.reversed()),
         ]
-        return work + self.read(torch.cat([_join_heads(c, batch, self.edge_features) for c in collected], 2))
+        return work + self.read(torch.cat([_join_heads(c, batch) for c in collected], 2))
 
 
 class GraphNetwork(nn.Module):

@@ -176,7 +176,11 @@ def header(options: Options, rows: list[dict], pinned: str, load: str) -> str:
         pinned: what ``one_core`` said.
         load: load average at the start.
     """
-    versions = {row["peer"]: row["versions"] for row in rows if "versions" in row}
+    versions: dict[str, list[str]] = {}
+    for row in rows:
+        text = ", ".join(f"{package} {version}" for package, version in row.get("versions", {}).items())
+        if text and text not in versions.setdefault(row["peer"], []):
+            versions[row["peer"]].append(text)
     lines = [
         "# Job shop environments: operations per second",
         "",
@@ -184,12 +188,12 @@ def header(options: Options, rows: list[dict], pinned: str, load: str) -> str:
         f" load average {load} at the start, {load_average()} at the end",
         f"- {platform.system()} {platform.machine()}, Python {platform.python_version()}",
         f"- {options.rounds} rounds of {options.seconds:g} s a row, every environment in turn; speeds are medians,"
-        " `best` is the fastest round",
+        " `best` is the fastest round, `spread` the fastest divided by the slowest (large: repeat on an idle machine)",
         "- random valid actions, choosing them and beginning new episodes included; steps and operations are summed"
         " over the batch",
         "- `ours batched` and `ours single`: operations/s of dispatchgym on the same instance, divided by those of the"
         " row; non-delay, every operation a decision, with its graph, in a batch of 1024 or as one Gymnasium step",
-        *(f"- {name}: {', '.join(f'{p} {v}' for p, v in found.items())}" for name, found in versions.items()),
+        *(f"- {name}: {'; CHANGED BETWEEN ROUNDS: '.join(found)}" for name, found in versions.items()),
         "",
     ]
     return "\n".join(lines) + "\n"

@@ -49,14 +49,15 @@ def read_instance(file: Path) -> tuple[list[list[int]], list[list[int]]]:
     return [row[::2] for row in rows], [row[1::2] for row in rows]
 
 
-def announce(peer: str, packages: list[str]) -> None:
+def announce(peer: str, packages: list[str], **more: str) -> None:
     """Print the versions that are measured.
 
     Args:
         peer: name of the environment in the table.
         packages: distributions whose versions matter, the measured one first.
+        more: what else tells one version from another.
     """
-    _print({"peer": peer, "versions": {package: metadata.version(package) for package in packages}})
+    _print({"peer": peer, "versions": more | {package: metadata.version(package) for package in packages}})
 
 
 def measure(

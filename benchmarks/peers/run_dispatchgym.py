@@ -1,18 +1,20 @@
 """Steps per second of dispatchgym: the batched simulation with and without its graph, and single Gymnasium steps."""
 
+import hashlib
 from functools import partial
 from itertools import product
+from pathlib import Path
 
 import gymnasium
 import numpy as np
 import torch
 from measure import announce, arguments, measure
 
+from dispatchgym import envs
 from dispatchgym.envs.core.simulation import Simulation
 from dispatchgym.envs.job_shop.instance import read
 from dispatchgym.envs.job_shop.model import Model, Options
 
-STEPS = 64
 GRAPH = "jobs, machines, route edges, candidates, mask"
 
 
@@ -32,7 +34,10 @@ def random_action(mask: torch.Tensor, generator: torch.Generator) -> torch.Tenso
 
 
 def prepare_batch(file, batch, options, observe):
-    """A batch of copies of one instance; see ``measure.measure`` for what is returned."""
+    """A batch of copies of one instance, one call is one episode or more; see ``measure.measure``.
+
+    Where every operation is a decision all copies end together, and a part of an episode would not cost its share.
+    """
     instance = read(file)
     simulation = Simulation(Model([instance], options), [instance], batch, observe=observe)
     simulation.reset()
@@ -45,10 +50,10 @@ def prepare_batch(file, batch, options, observe):
 
     def advance():
         before = started()
-        for _ in range(STEPS):
+        for _ in range(length):
             simulation.step(random_action(simulation.mask, generator))
             simulation.restart()
-        return STEPS * batch, started() - before
+        return length * batch, started() - before
 
     return advance
 
@@ -73,10 +78,16 @@ def prepare_single(name, file, construction, forced_moves):
     return advance
 
 
+def source() -> str:
+    """Eight digits that change when the environments' code does, be it between two rounds."""
+    files = sorted(Path(envs.__file__).parent.rglob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:8]
+
+
 def main() -> None:
     arguments_ = arguments(__doc__)
     torch.set_num_threads(1)
-    announce("dispatchgym", ["torch", "warp-lang", "gymnasium", "numpy"])
+    announce("dispatchgym", ["torch", "warp-lang", "gymnasium", "numpy"], source=source())
     for construction, forced_moves in product(("non-delay", "active"), (False, True)):
         choice = f"{construction}, {'forced moves applied' if forced_moves else 'every operation'}"
         options = Options(construction=construction, forced_moves=forced_moves)

@@ -9,41 +9,36 @@ from job_shop_lib.graphs import build_disjunctive_graph, build_resource_task_gra
 from job_shop_lib.reinforcement_learning import SingleJobShopGraphEnv
 from measure import announce, arguments, measure
 
-STEPS = 25
-
 
 def prepare_environment(file, build_graph):
-    """The environment as its README sets it up; see ``measure.measure`` for what is returned."""
+    """The environment as its README sets it up, one call is one episode; see ``measure.measure``."""
     ready = DispatcherObserverConfig(FeatureObserverType.IS_READY, kwargs={"feature_types": [FeatureType.JOBS]})
     env = SingleJobShopGraphEnv(build_graph(JobShopInstance.from_taillard_file(file)), [ready])
     rng = random.Random(0)
-    _, info = env.reset()
 
     def advance():
-        nonlocal info
-        for _ in range(STEPS):
+        (_, info), steps, done = env.reset(), 0, False
+        while not done:
             _, machine, job = rng.choice(info["available_operations_with_ids"])
             _, _, done, _, info = env.step((job, machine))
-            if done:
-                _, info = env.reset()
-        return STEPS, STEPS  # every step starts one operation
+            steps += 1
+        return steps, steps  # every step starts one operation
 
     return advance
 
 
 def prepare_dispatcher(file):
-    """The bare Dispatcher: any next operation of a job, appended to its machine."""
+    """The bare Dispatcher, one call is one episode: any next operation of a job, appended to its machine."""
     dispatcher = Dispatcher(JobShopInstance.from_taillard_file(file))
     rng = random.Random(0)
 
     def advance():
-        for _ in range(STEPS):
-            ready = dispatcher.available_operations()
-            if not ready:
-                dispatcher.reset()
-                ready = dispatcher.available_operations()
+        dispatcher.reset()
+        steps = 0
+        while ready := dispatcher.available_operations():
             dispatcher.dispatch(rng.choice(ready))
-        return STEPS, STEPS
+            steps += 1
+        return steps, steps
 
     return advance
 

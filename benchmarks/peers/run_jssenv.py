@@ -4,25 +4,22 @@ import numpy as np
 from JSSEnv.envs.jss_env import JssEnv
 from measure import announce, arguments, measure
 
-STEPS = 25
-
 
 def prepare(file):
-    """Make the environment on an instance file; see ``measure.measure`` for what is returned."""
+    """Make the environment on an instance file, one call is one episode; see ``measure.measure``."""
     env = JssEnv({"instance_path": file})
     rng = np.random.default_rng(0)
-    mask = env.reset()["action_mask"]
 
     def advance():
-        nonlocal mask
-        operations = 0
-        for _ in range(STEPS):
+        mask, steps, operations, done = env.reset()["action_mask"], 0, 0, False
+        while not done:
             legal = np.flatnonzero(mask)
             action = int(legal[rng.integers(len(legal))])
             observation, _, done, _, _ = env.step(action)
+            mask = observation["action_mask"]
+            steps += 1
             operations += action != env.jobs  # the last action waits, it starts nothing
-            mask = env.reset()["action_mask"] if done else observation["action_mask"]
-        return STEPS, operations
+        return steps, operations
 
     return advance
 

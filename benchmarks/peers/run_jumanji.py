@@ -52,7 +52,11 @@ def random_action(key, mask):
 
 
 def prepare(file, batch):
-    """Make and compile the environment; see ``measure.measure`` for what is returned."""
+    """Make and compile the environment; see ``measure.measure`` for what is returned.
+
+    The copies begin at moments spread evenly over one episode. If all began together, a large batch would be
+    measured on the first part of an episode only, which has more operations a step than the rest.
+    """
     env = JobShop(generator=FixedInstance(file))
     first, _ = env.reset(jax.random.PRNGKey(0))
     length = max(16, 4096 // batch)  # steps in one compiled call, so that a call takes a fraction of a second
@@ -63,6 +67,11 @@ def prepare(file, batch):
         # Putting the first state back is less work than the library's wrapper, which resets anew.
         after = jax.tree.map(lambda old, new: jnp.where(timestep.last(), old, new), first, after)
         return after, (jnp.sum(action != env.no_op_idx), timestep.reward)
+
+    def remember(carry, key):
+        state, over = carry
+        after, timestep = env.step(state, random_action(key, state.action_mask))
+        return (after, over | timestep.last()), (state, over)
 
     def scan_step(carry, _):
         states, key = carry
@@ -75,7 +84,10 @@ def prepare(file, batch):
         carry, (operations, reward) = jax.lax.scan(scan_step, carry, length=length)
         return carry, operations.sum(), reward.sum()
 
-    states = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (batch, *leaf.shape)), first)
+    keys = jax.random.split(jax.random.PRNGKey(2), int(env.generator.duration.sum()))  # no episode is longer
+    _, (course, over) = jax.jit(lambda: jax.lax.scan(remember, (first, jnp.array(False)), keys))()
+    moments = jnp.arange(batch) * int((~over).sum()) // batch
+    states = jax.tree.map(lambda leaf: leaf[moments], course)
     carry = (states, jax.random.PRNGKey(1))
 
     def advance():

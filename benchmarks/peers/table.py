@@ -10,7 +10,7 @@ BATCHED = ("dispatchgym", "batch with graph, non-delay, every operation", 1024)
 SINGLE = ("dispatchgym", "Gymnasium step, non-delay, every operation", 1)
 
 HEAD = (
-    "environment", "way", "instance", "batch", "observation", "steps/s", "operations/s", "best",
+    "environment", "way", "instance", "batch", "observation", "steps/s", "operations/s", "best", "spread",
     "ours batched", "ours single",
 )  # fmt: skip
 REASON_LENGTH = 160
@@ -24,8 +24,8 @@ def summarise(rows: Iterable[dict]) -> list[dict]:
 
     Returns:
         One row for each configuration, by instance and then in the order met: ``rounds``, the medians
-        ``steps_per_s`` and ``operations_per_s``, the largest ``best``, and ``times_batched`` and
-        ``times_single``, the medians of dispatchgym's two reference rows on the same instance divided by
+        ``steps_per_s`` and ``operations_per_s``, the largest ``best``, ``spread``, the largest divided by
+        the smallest, and ``times_batched`` and ``times_single``, the medians of dispatchgym's two reference rows on the same instance divided by
         this one's, None where a reference was not measured. Then one row for each
         environment and reason of failure (``failed``), which names the configuration where only one met it.
     """
@@ -63,6 +63,7 @@ def _together(key: tuple, rounds: list[dict]) -> dict:
         steps_per_s=median(row["steps_per_s"] for row in rounds),
         operations_per_s=median(speeds),
         best=max(speeds),
+        spread=max(speeds) / min(speeds),
     )
 
 
@@ -75,17 +76,17 @@ def markdown(summary: list[dict]) -> str:
     Returns:
         Lines that end in a newline; failed rows say ``failed: reason`` where the speeds would be.
     """
-    lines = [HEAD, ("---",) * 3 + ("---:",) + ("---",) + ("---:",) * 5]
+    lines = [HEAD, ("---",) * 3 + ("---:",) + ("---",) + ("---:",) * 6]
     for row in summary:
         start = [row["peer"], row["mode"], row["instance"], row["batch"]]
         if "failed" in row:
             start[1:] = ["-" if value is None else value for value in start[1:]]
             reason = " ".join(str(row["failed"]).split())[:REASON_LENGTH].replace("|", "\\|")
             several = f" ({row['times']} ways)" if row["times"] > 1 else ""
-            lines.append((*start, f"failed: {reason}{several}", *["-"] * 5))
+            lines.append((*start, f"failed: {reason}{several}", *["-"] * 6))
             continue
         speeds = [number(row[name]) for name in ("steps_per_s", "operations_per_s", "best")]
-        times = [times_text(row[name]) for name in ("times_batched", "times_single")]
+        times = [times_text(row[name]) for name in ("spread", "times_batched", "times_single")]
         lines.append((*start, row["observation"], *speeds, *times))
     return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
 

@@ -52,6 +52,7 @@ FIELDS = (
     Field("start", "env job operation", "start of each committed operation"),
     Field("left", "env", "operations not yet committed"),
     Field("bound", "env", "lower bound of the makespan; the makespan itself at the end"),
+    Field("rewarded", "env", "the bound as of the last reward"),
     Field("timeline_start", "env machine place", "insertion: starts on the machine in order"),
     Field("timeline_end", "env machine place", "insertion: their ends"),
     Field("timeline_node", "env machine place", "insertion or arcs: job * longest route + operation, in order"),
@@ -296,6 +297,7 @@ def reset(s: State, i: int):
         s.queue[i, k] = s.machine_operations[b, k]
     s.left[i] = left
     s.bound[i] = s.initial_bound[b]
+    s.rewarded[i] = s.initial_bound[b]
     s.steps[i] = 0
     s.reward[i] = 0.0
     s.terminated[i] = wp.int8(0)
@@ -310,10 +312,8 @@ def step(s: State, i: int, action: int):
     """Commit the next operation of job ``action``; an illegal action ends the episode as if it were the worst
     schedule.
     """
-    s.reward[i] = 0.0
+    b = s.instance[i]
     if s.terminated[i] == wp.int8(0):
-        b = s.instance[i]
-        before = s.bound[i]
         s.steps[i] = s.steps[i] + 1
         legal = action >= 0 and action < s.jobs[b]
         if legal:
@@ -327,4 +327,6 @@ def step(s: State, i: int, action: int):
             s.bound[i] = s.worst_makespan[b]
             for j in range(s.jobs[b]):
                 s.action_mask[i, j] = wp.int8(0)
-        s.reward[i] = float(before - s.bound[i]) / float(wp.max(s.initial_bound[b], 1))
+    # Moves forced at the reset count with the first step, so that the whole episode is accounted for.
+    s.reward[i] = float(s.rewarded[i] - s.bound[i]) / float(wp.max(s.initial_bound[b], 1))
+    s.rewarded[i] = s.bound[i]

@@ -55,6 +55,7 @@ def test_rounds_become_their_median_and_best(table):
     rows = [measured("jumanji", "scan", "ta01", 64, ops, ops * 7) for ops in (100.0, 900.0, 300.0)]
     row = only(table.summarise(rows), peer="jumanji")
     assert (row["rounds"], row["operations_per_s"], row["best"], row["steps_per_s"]) == (3, 300.0, 900.0, 2100.0)
+    assert row["spread"] == 9.0
 
 
 def test_ratios_divide_our_median_on_the_same_instance(table):
@@ -75,7 +76,7 @@ def test_ratios_divide_our_median_on_the_same_instance(table):
 def test_without_our_rows_there_are_no_ratios(table):
     summary = table.summarise([measured("jssenv", "single", "ta01", 1, 35.0)])
     assert summary[0]["times_batched"] is None and summary[0]["times_single"] is None
-    assert table.markdown(summary).splitlines()[-1].endswith("| 35 | 35 | 35 | - | - |")
+    assert table.markdown(summary).splitlines()[-1].endswith("| 35 | 35 | 35 | 1x | - | - |")
 
 
 def test_the_other_constructions_are_no_reference(table):
@@ -96,9 +97,9 @@ def test_a_failed_peer_has_a_row_and_leaves_the_others(table):
     ]  # fmt: skip
     lines = table.markdown(table.summarise(rows)).splitlines()
     assert lines[2].startswith("| jssenv | single | ta01 | 1 |")
-    assert lines[3] == "| rl4co | - | - | - | failed: install: no wheel for \\| this system | - | - | - | - | - |"
-    assert lines[4] == "| jumanji | - | - | - | failed: no memory (2 ways) | - | - | - | - | - |"
-    assert lines[5] == "| job-shop-lib | single | ta41 | 1 | failed: too slow | - | - | - | - | - |"
+    assert lines[3] == "| rl4co | - | - | - | failed: install: no wheel for \\| this system | - | - | - | - | - | - |"
+    assert lines[4] == "| jumanji | - | - | - | failed: no memory (2 ways) | - | - | - | - | - | - |"
+    assert lines[5] == "| job-shop-lib | single | ta41 | 1 | failed: too slow | - | - | - | - | - | - |"
     assert len(lines) == 6
 
 
@@ -148,6 +149,14 @@ def test_rounds_go_on_without_a_peer_that_fails(benchmark, monkeypatch, tmp_path
 def test_a_script_that_cannot_start_is_a_failed_row(benchmark, tmp_path):
     rows = benchmark.run_script("jssenv", tmp_path / "no-such-python", {"ta01": tmp_path / "ta01.txt"}, 1.0, 10.0)
     assert len(rows) == 1 and rows[0]["peer"] == "jssenv" and "no-such-python" in rows[0]["failed"]
+
+
+def test_a_version_that_changes_between_rounds_is_said(benchmark):
+    rows = [{"peer": "dispatchgym", "versions": {"source": source}} for source in ("aa", "bb", "aa")]
+    rows.append({"peer": "jssenv", "versions": {"JSSEnv": "1"}})
+    text = benchmark.header(benchmark.Options(), rows, "pinned to core 0", "0.1")
+    assert "- dispatchgym: source aa; CHANGED BETWEEN ROUNDS: source bb\n" in text
+    assert "- jssenv: JSSEnv 1\n" in text
 
 
 def test_names_scripts_and_pins(benchmark):

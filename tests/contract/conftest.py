@@ -9,7 +9,8 @@ import pytest
 import dispatchgym  # noqa: F401  (registers the environments)
 from dispatchgym.envs.core.registry import families
 
-# Family: small instances by name (published ones have known bounds, which no schedule may beat), and values for every option.
+# Family: small instances by name (published ones have known bounds, which no schedule may beat), and values for every
+# option.
 FAMILIES = {
     "job_shop": (
         ["ft06", "la01", "6x6:0-1", "4x3:0-1", "3x5:0"],

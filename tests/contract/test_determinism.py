@@ -30,8 +30,8 @@ def test_dynamics_change_only_on_purpose(here):
     kept = json.loads((GOLDEN / "traces.json").read_text("utf-8"))
     changed = [name for name, hashes in here.items() if kept.get(name) != hashes["decisions"]]
     assert not changed and kept.keys() == here.keys(), (
-        f"the dynamics of {changed} differ from tests/golden/traces.json; if that is meant, bump the version in the environment's id, say so "
-        "in CHANGELOG.md and run: python tests/golden/trace.py write"
+        f"the dynamics of {changed} differ from tests/golden/traces.json; if that is meant, bump the version in the "
+        "environment's id, say so in CHANGELOG.md and run: python tests/golden/trace.py write"
     )
 
 

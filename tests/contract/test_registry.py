@@ -11,7 +11,6 @@ from dispatchgym.envs.core.registry import families, family
 from dispatchgym.instances.catalogue import bounds, load_many
 
 
-
 def test_every_option_is_varied(variant):
     names = [option.name for option in dataclasses.fields(family(variant.family).options)]
     assert list(variant.options) == names
@@ -28,7 +27,9 @@ def test_the_small_instances_include_one_with_known_bounds(default):
     assert len({family(default.family).model.size_key(instance) for instance in instances}) > 1
 
 
-@pytest.mark.parametrize("room", ["instance", "generator", "simulator", "observe", "validator", "env", "render", "model"])
+@pytest.mark.parametrize(
+    "room", ["instance", "generator", "simulator", "observe", "validator", "env", "render", "model"]
+)
 def test_every_family_has_the_same_rooms(default, room):
     assert family(default.family).room(room).__doc__
 

@@ -205,7 +205,8 @@ def test_an_illegal_action_ends_one_episode_only(variant, legal):
 
 
 @pytest.mark.parametrize(
-    "actions", [[0], [0, 0, 0], 0, [[0, 0]], [0.0, 1.0], torch.tensor([0.0, 0.0]), ["a", "b"], None, [0, None], [0j, 1j]]
+    "actions",
+    [[0], [0, 0, 0], 0, [[0, 0]], [0.0, 1.0], torch.tensor([0.0, 0.0]), ["a", "b"], None, [0, None], [0j, 1j]],
 )
 def test_actions_of_another_form_are_refused(default, actions):
     vector = default.make_vec(2)

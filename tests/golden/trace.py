@@ -1,8 +1,8 @@
 """Prints what every environment does, as hashes, one JSON line for each id and setting.
 
-``decisions`` covers integers alone (instances, masks, actions, figures and schedules), so it is the same on every machine; it is kept in
-traces.json. ``observations`` covers every number that is handed out. A change of dynamics changes the former: it bumps the environment's
-version, and this file's output replaces traces.json in the same commit::
+``decisions`` covers integers alone (instances, masks, actions, figures and schedules), so it is the same on every
+machine; it is kept in traces.json. ``observations`` covers every number that is handed out. A change of dynamics
+changes the former: it bumps the environment's version, and traces.json is written anew in the same commit::
 
     python tests/golden/trace.py write
 """

@@ -17,9 +17,7 @@ from dispatchgym.envs.job_shop.model import PROGRAMS, Model, Options
 from dispatchgym.instances.catalogue import load_many
 
 CONSTRUCTIONS = ("active", "non-delay", "insertion", 0.3)
-choices = st.builds(
-    Options, st.sampled_from(CONSTRUCTIONS), st.booleans(), st.sampled_from(["jobs", "operations"])
-)
+choices = st.builds(Options, st.sampled_from(CONSTRUCTIONS), st.booleans(), st.sampled_from(["jobs", "operations"]))
 seeds = st.integers(0, 2**32 - 1)
 
 
@@ -132,7 +130,11 @@ def real_part(simulation: Simulation, instance, options: Options) -> dict[str, n
     part = {"edges": edges, "work": work, "resource": seen["resource"][:m], "context": seen["context"]}
     part |= {"candidate_attr": seen["candidate_attr"][:n], "mask": seen["action_mask"][:n]}
     part |= {name: column[0, :n].numpy() for name, column in simulation.columns.items()}
-    padding = [simulation.mask[0, n:], simulation.observation["resource"][0, m:], simulation.observation["candidate_attr"][0, n:]]
+    padding = [
+        simulation.mask[0, n:],
+        simulation.observation["resource"][0, m:],
+        simulation.observation["candidate_attr"][0, n:],
+    ]
     assert not any(tensor.any() for tensor in padding)
     return part
 
@@ -159,7 +161,9 @@ def test_padding_changes_nothing(random_shop, options, general, seed):
     assert (alone.schedule().entries == padded.schedule().entries).all()
 
 
-@pytest.mark.parametrize("options", [Options("active", True, "jobs"), Options("insertion", False, "operations")], ids=str)
+@pytest.mark.parametrize(
+    "options", [Options("active", True, "jobs"), Options("insertion", False, "operations")], ids=str
+)
 def test_a_saved_state_goes_on_to_the_bit(random_shop, legal, options):
     instances, rng = shops(random_shop, 3, 6)
     model = Model(instances, options)

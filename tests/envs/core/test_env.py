@@ -12,7 +12,9 @@ def make(**arguments):
     return gymnasium.make("dispatchgym/JobShop-v0", **arguments).unwrapped
 
 
-@pytest.mark.parametrize("action", [1.0, "1", None, [1], np.array([1]), np.array(1.0), True, 2**70, np.uint64(2**63), {}])
+@pytest.mark.parametrize(
+    "action", [1.0, "1", None, [1], np.array([1]), np.array(1.0), True, 2**70, np.uint64(2**63), {}]
+)
 def test_an_action_that_is_no_integer_is_refused(action):
     env = make(instance="ft06")
     _, before = env.reset(seed=0)

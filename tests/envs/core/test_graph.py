@@ -6,7 +6,9 @@ from dispatchgym.envs.core.graph import Feature, GraphSpec
 from dispatchgym.envs.core.spaces import action_space, observation_space
 
 TWO, ONE = (Feature("a", "first", -1, 2), Feature("b", "second")), (Feature("c", "only", 0, 3),)
-FLAT = dict(works=4, resources=3, actions=5, edges=6, work=TWO, resource=ONE, context=TWO, assignment=ONE, candidate=TWO)
+FLAT = dict(
+    works=4, resources=3, actions=5, edges=6, work=TWO, resource=ONE, context=TWO, assignment=ONE, candidate=TWO
+)
 
 
 def test_shapes_and_types_of_the_keys():

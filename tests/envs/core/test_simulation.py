@@ -71,7 +71,9 @@ def test_a_bank_is_replaced_as_a_whole(shops, legal):
     simulation = Simulation(Model(shops), shops, 5)
     simulation.load(others)
     play(simulation, legal, 12)
-    assert all(s.instance is other and s.violations() == [] for s, other in zip(simulation.schedules(), others, strict=True))
+    assert all(
+        s.instance is other and s.violations() == [] for s, other in zip(simulation.schedules(), others, strict=True)
+    )
     with pytest.raises(OptionError, match="bank holds 5 instances, got 4"):
         simulation.load(others[:4])
     with pytest.raises(OptionError, match="does not fit"):
@@ -102,7 +104,8 @@ def test_an_empty_bank_is_refused(shops):
 
 
 @pytest.mark.parametrize(
-    "actions", [torch.tensor(0), torch.tensor([0]), torch.zeros(3), torch.zeros(2), torch.zeros(2, 1, dtype=torch.int64)]
+    "actions",
+    [torch.tensor(0), torch.tensor([0]), torch.zeros(3), torch.zeros(2), torch.zeros(2, 1, dtype=torch.int64)],
 )
 def test_actions_of_another_form_are_refused(shops, actions):
     simulation = Simulation(Model(shops), shops, 2)

@@ -76,7 +76,9 @@ def test_a_surplus_attempt_does_not_count(monkeypatch):
 
 def test_options_of_the_user_override_those_of_the_rule(shops):
     policy = resolve("spt", "job_shop")
-    chosen = {name: makespans(run(policy, shops, Limits(options={"construction": name}))) for name in ("active", "non-delay")}
+    chosen = {
+        name: makespans(run(policy, shops, Limits(options={"construction": name}))) for name in ("active", "non-delay")
+    }
     assert makespans(run(policy, shops, Limits())) == chosen["non-delay"] != chosen["active"]
 
 

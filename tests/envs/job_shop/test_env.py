@@ -1,0 +1,128 @@
+"""The job shop environments: returns, arguments and edge cases."""
+
+import gymnasium
+import numpy as np
+import pytest
+
+from dispatchgym.envs.core.errors import InstanceError, OptionError, UnknownNameError
+from dispatchgym.envs.job_shop.instance import JobShopInstance
+from dispatchgym.instances.catalogue import load_many
+
+NAME = "dispatchgym/JobShop-v0"
+
+
+def make(**arguments):
+    return gymnasium.make(NAME, **arguments).unwrapped
+
+
+def finish(env, rng, limit=10**6) -> tuple[float, dict]:
+    """Random legal actions, at most ``limit``, then an illegal one; the return and the last info."""
+    _, info = env.reset()
+    total, done, steps = 0.0, False, 0
+    while not done:
+        legal = np.flatnonzero(info["action_mask"])  # none where forced moves left no choice: one step ends it
+        action = (rng.choice(legal) if len(legal) else 0) if steps < limit else -1
+        _, reward, done, _, info = env.step(action)
+        total, steps = total + reward, steps + 1
+    return total, info
+
+
+@pytest.mark.parametrize("forced_moves", [True, False])
+@pytest.mark.parametrize("construction", ["active", "non-delay", "insertion", 0.3])
+def test_rewards_sum_to_the_relative_improvement_on_the_bound(random_shop, construction, forced_moves):
+    rng = np.random.default_rng(0)
+    shops = [random_shop(rng, general=k % 2 == 0) for k in range(60)] + load_many(["ft06", "la01", "ta01"])
+    for shop in shops:
+        env = make(instance=shop, construction=construction, forced_moves=forced_moves)
+        bound = int(env.simulation.engine.tensors["initial_bound"][0])
+        total, info = finish(env, rng)
+        assert info["makespan"] == env.schedule().metrics()["makespan"]
+        assert total == pytest.approx((bound - info["makespan"]) / max(bound, 1), abs=1e-4)
+
+
+def test_forced_moves_before_the_first_decision_are_rewarded_too():
+    """Three jobs are placed at the reset, which lets the bound grow from 101 to 120."""
+    duration, machine = np.array([[1], [50], [50], [1], [1]]), np.array([[0], [0], [0], [1], [1]])
+    shop = JobShopInstance("late", 2, duration, machine, np.array([0, 20, 30, 75, 75]))
+    for forced_moves in (True, False):
+        total, info = finish(
+            make(instance=shop, construction="non-delay", forced_moves=forced_moves), np.random.default_rng(0)
+        )
+        assert info["makespan"] == 120 and total == pytest.approx(1 - 120 / 101, abs=1e-6)
+
+
+def test_the_return_of_an_illegal_action_is_that_of_the_worst_schedule():
+    rng, env = np.random.default_rng(0), make(instance="ft06", forced_moves=False)
+    for limit in (0, 1, 20):
+        total, info = finish(env, rng, limit)
+        assert info["illegal_action"] and info["makespan"] == 197  # all work of ft06, one after the other
+        assert total == pytest.approx(1 - 197 / 52, abs=1e-5)
+
+
+def test_an_instance_without_a_choice():
+    chain = JobShopInstance("chain", 2, np.array([[3, 4]]), np.array([[0, 1]]))
+    env = make(instance=chain)
+    observation, info = env.reset()
+    assert not info["action_mask"].any() and info["makespan"] == 7 and env.observation_space.contains(observation)
+    assert env.schedule().violations() == []
+    _, reward, terminated, truncated, info = env.step(0)
+    assert (reward, terminated, truncated) == (0.0, True, False) and "illegal_action" not in info
+    vector = gymnasium.make_vec(NAME, num_envs=2, instance=[chain, *load_many("4x3:0")])
+    _, info = vector.reset(seed=0)
+    for _ in range(4):
+        _, _, terminated, _, info = vector.step(info["action_mask"].int().argmax(dim=1))
+    assert not info["final_info"]["illegal_action"].any()
+
+
+def test_generated_instances_have_the_size_asked_for():
+    env = make(jobs=3, machines=5)
+    for seed in range(3):
+        env.reset(seed=seed)
+        assert env.instance.size == "3x5" and env.action_space.n == 3
+    vector = gymnasium.make_vec(NAME, num_envs=2, jobs=3, machines=5, bank=4)
+    assert {shop.size for shop in vector.simulation.instances} == {"3x5"} and len(vector.simulation.instances) == 4
+
+
+@pytest.mark.parametrize("name", ["jobs", "machines"])
+@pytest.mark.parametrize("value", [0, -1, 2.5, "6", True, None, 10**6])
+def test_sizes_out_of_range_are_refused(name, value):
+    for build in (make, lambda **arguments: gymnasium.make_vec(NAME, num_envs=2, **arguments)):
+        with pytest.raises(OptionError, match=name):
+            build(**{name: value})
+
+
+@pytest.mark.parametrize(
+    "option, value",
+    [
+        ("construction", "fastest"), ("construction", -0.1), ("construction", 1.01), ("construction", float("nan")),
+        ("construction", None), ("construction", [1]), ("forced_moves", "yes"), ("forced_moves", 1),
+        ("observation", "pixels"),
+    ],
+)  # fmt: skip
+def test_options_out_of_range_are_refused(option, value):
+    for build in (make, lambda **arguments: gymnasium.make_vec(NAME, num_envs=2, **arguments)):
+        with pytest.raises(OptionError, match=option):
+            build(**{option: value})
+
+
+def test_unknown_instances_are_refused(tmp_path):
+    with pytest.raises(UnknownNameError, match="ta01-80"):
+        make(instance="ta81")
+    broken = tmp_path / "broken.txt"
+    broken.write_text("2 2\n0 3 1 4\n", "utf-8")
+    with pytest.raises(InstanceError, match="broken.txt:"):
+        make(instance=str(broken))
+
+
+def test_numbers_name_the_same_constructions(random_shop):
+    for number, name in ((0, "non-delay"), ("0.0", "non-delay"), (1, "active"), ("1", "active")):
+        one, other = (make(instance="la01", construction=construction) for construction in (number, name))
+        rng, rng_too = np.random.default_rng(0), np.random.default_rng(0)
+        assert finish(one, rng)[1]["makespan"] == finish(other, rng_too)[1]["makespan"]
+        assert one.schedule().entries.tolist() == other.schedule().entries.tolist()
+
+
+def test_decisions_are_counted():
+    env, rng = make(instance="ft06", forced_moves=False), np.random.default_rng(0)
+    assert finish(env, rng)[1]["decisions"] == 36
+    assert finish(make(instance="ft06"), rng)[1]["decisions"] < 36
