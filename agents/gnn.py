@@ -277,12 +277,18 @@ class GraphNetwork(nn.Module):
             2,
         )  # fmt: skip
         of_candidates = (of_work * chosen).sum(1) / chosen.sum(1).clamp_min(1)
-        shared = torch.cat([work.mean(1), of_candidates, observation["context"]], 1)
+        shared = torch.cat([_mean(work, observation["work"]), of_candidates, observation["context"]], 1)
         logits = self.score(self.score_pair(pair) + self.score_shared(shared).unsqueeze(1)).squeeze(2)
         logits = logits.masked_fill(~mask, NEVER)
         if not value:
             return logits, None
-        return logits, self.value(torch.cat([shared, resource.mean(1)], 1)).squeeze(1)
+        return logits, self.value(torch.cat([shared, _mean(resource, observation["resource"])], 1)).squeeze(1)
+
+
+def _mean(nodes: Tensor, features: Tensor) -> Tensor:
+    """Mean (B, D) of the nodes that are there; those without any feature are padding or done."""
+    there = (features != 0).any(2, keepdim=True).to(nodes.dtype)
+    return (nodes * there).sum(1) / there.sum(1).clamp_min(1)
 
 
 def _rows(nodes: Tensor, index: Tensor) -> Tensor:
