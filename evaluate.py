@@ -79,8 +79,7 @@ def evaluate(entry, arguments):
         raise OptionError("--instances is missing: name at least one, see --list")
     wanted = arguments.policies or [name for name, policy in entry.policies.items() if not isinstance(policy, Exact)]
     if arguments.headroom:
-        rules = [name for name, policy in entry.policies.items()]
-        wanted = list(dict.fromkeys([*rules, *arguments.policies]))
+        wanted = [*entry.policies, *arguments.policies]
     policies = {name: resolve(name, entry.name) for name in dict.fromkeys(wanted)}
     instances = registry.instances(list(names), entry.name)
     with _progress(len(instances) * len(policies)) as bar:
@@ -101,17 +100,21 @@ def _progress(total: int):
 def show(results, arguments, entry) -> str:
     """The results in the format asked for."""
     from .envs.core import tables
+    from .envs.core.solvers import Exact
 
     if arguments.format == "json":
         return "".join(result.to_json() + "\n" for result in results)
-    rows = tables.detail(results) if arguments.detail else tables.summary(results)
     if arguments.headroom:
-        return tables.to_text(tables.headroom(results, entry), f"headroom of {arguments.headroom}")
+        exact = [name for name, policy in entry.policies.items() if isinstance(policy, Exact)]
+        rules = [name for name in entry.policies if name not in exact]
+        rows = tables.headroom(results, entry.naive, rules, exact)
+    else:
+        rows = tables.detail(results) if arguments.detail else tables.summary(results)
     if arguments.format == "csv":
         return tables.to_csv(rows)
     if arguments.format == "latex":
         return tables.to_latex(rows)
-    return tables.to_text(rows)
+    return tables.to_text(rows, f"headroom of {arguments.headroom}" if arguments.headroom else "")
 
 
 def keep(results, folder: Path) -> None:

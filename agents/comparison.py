@@ -3,15 +3,13 @@
 import dataclasses
 from pathlib import Path
 
-import numpy as np
-
 from ..envs.core import registry
 from ..envs.core.evaluation import evaluate
 from ..envs.core.files import write_atomic
 from ..envs.core.result import Result
 from ..envs.core.solvers import Limits, resolve
 from ..envs.core.statistics import bootstrap
-from ..envs.core.tables import Rows, summary, to_markdown, to_text
+from ..envs.core.tables import paired_gaps, summary, to_markdown, to_text
 from .presets import Preset
 
 
@@ -60,16 +58,12 @@ def _with_reference(result: Result, lower: float | None, best: float | None) -> 
 
 def verdict(results: list[Result], rules: tuple[str, ...]) -> str:
     """One sentence: the greedy policy against the strongest rule, instance by instance."""
-    values: dict[str, dict[str, float]] = {}
-    for result in results:
-        if result.value is not None and result.gap is not None:
-            values.setdefault(result.policy, {})[result.instance] = 100 * result.gap
-    known = [rule for rule in rules if rule in values]
-    if not known or "learned, greedy" not in values:
+    gaps = paired_gaps(results)
+    known = [rule for rule in rules if rule in gaps]
+    if not known or "learned, greedy" not in gaps:
         return "No comparison: a gap is missing."
-    best = min(known, key=lambda rule: float(np.mean(list(values[rule].values()))))
-    learned = values["learned, greedy"]
-    difference = bootstrap([learned[name] - values[best][name] for name in learned])
+    best = min(known, key=lambda rule: float(gaps[rule].mean()))
+    difference = bootstrap(gaps["learned, greedy"] - gaps[best])
     outcome = "no difference can be claimed"
     if difference.excludes_zero:
         outcome = "the policy is better" if difference.mean < 0 else "the rule is better"
@@ -77,16 +71,3 @@ def verdict(results: list[Result], rules: tuple[str, ...]) -> str:
         f"Greedy policy minus the strongest rule ({best}): {difference.mean:+.2f} points of gap, "
         f"paired 95 % interval {difference.low:+.2f} .. {difference.high:+.2f}: {outcome}."
     )
-
-
-def headroom_rows(results: list[Result], naive: str, rules: tuple[str, ...]) -> Rows:
-    """How much there is to gain: naive rule, best rule, learned policy, exact solver."""
-    table = summary(results)
-    best = next(row[0] for row in table[1:] if row[0] in rules)
-    wanted = {naive: "naive rule", best: "best rule"}
-    rows = [["role", *table[0]]]
-    for row in table[1:]:
-        role = wanted.get(row[0], None if row[0] in rules else ("learned" if row[0].startswith("learned") else "exact"))
-        if role:
-            rows.append([role, *row])
-    return rows

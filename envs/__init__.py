@@ -9,6 +9,7 @@ register(
     Family(
         name="job_shop",
         objective="makespan",
+        naive="fifo",
         package="dispatchgym.envs.job_shop",
         instances="dispatchgym.instances.job_shop",
         baselines="dispatchgym.baselines.job_shop",

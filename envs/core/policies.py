@@ -8,7 +8,6 @@ import torch
 
 from .simulation import Simulation
 
-
 _LARGEST = torch.finfo(torch.float64).max
 
 

@@ -18,6 +18,7 @@ class Family:
     Attributes:
         name: as in ``Instance.family``, with underscores.
         objective: the metric that is minimised unless said otherwise.
+        naive: the rule of those who have thought of nothing, for comparisons.
         package: dotted name of the folder that holds its rooms.
         instances: dotted name of the module with its catalogue.
         baselines: dotted name of the module with its rules and solvers.
@@ -26,6 +27,7 @@ class Family:
 
     name: str
     objective: str
+    naive: str
     package: str
     instances: str
     baselines: str

@@ -4,6 +4,9 @@ import csv
 import io
 from collections.abc import Sequence
 
+import numpy as np
+
+from .errors import OptionError
 from .result import Result
 from .statistics import bootstrap
 
@@ -49,6 +52,45 @@ def detail(results: Sequence[Result]) -> Rows:
         first = next(iter(row.values()))
         values = [_number(row[policy].value) if policy in row else "-" for policy in policies]
         rows.append([name, *values, _number(first.lower_bound), _number(first.best_known)])
+    return rows
+
+
+def paired_gaps(results: Sequence[Result]) -> dict[str, np.ndarray]:
+    """Gap in percent of every policy, (N,) in the same order of instances; policies that lack one are left out."""
+    instances = list(dict.fromkeys(result.instance for result in results))
+    gaps: dict[str, dict[str, float]] = {}
+    for result in results:
+        if result.gap is not None:
+            gaps.setdefault(result.policy, {})[result.instance] = 100 * result.gap
+    return {
+        policy: np.array([row[name] for name in instances])
+        for policy, row in gaps.items()
+        if len(row) == len(instances)
+    }
+
+
+def headroom(results: Sequence[Result], naive: str, rules: Sequence[str], exact: Sequence[str]) -> Rows:
+    """How much there is to gain: naive rule, best rule, learned policies, exact solvers and the proven bound.
+
+    Differences are to the best rule on the same instances, with paired 95 % intervals.
+    """
+    gaps = paired_gaps(results)
+    known = [rule for rule in rules if rule in gaps]
+    if not known:
+        raise OptionError("headroom needs the gap of at least one rule; give the exact solver more --time-limit")
+    best = min(known, key=lambda rule: float(gaps[rule].mean()))
+    roles = {naive: "naive rule"} | {best: "best rule"}
+    roles |= {name: "exact" if name in exact else "learned" for name in gaps if name not in rules}
+    bounds = {result.instance: 100 * (result.lower_bound / result.best_known - 1) for result in results}
+    gaps["lower bound"] = np.array(list(bounds.values()))
+    roles["lower bound"] = "proven"
+    rows = [["role", "policy", "gap %", "95 % interval", "minus best rule", "paired 95 % interval"]]
+    for policy in sorted((name for name in roles if name in gaps), key=lambda name: -gaps[name].mean()):
+        mean, difference = bootstrap(gaps[policy]), bootstrap(gaps[policy] - gaps[best])
+        rows.append([
+            roles[policy], policy, f"{mean.mean:.2f}", f"{mean.low:.2f} .. {mean.high:.2f}",
+            f"{difference.mean:+.2f}", f"{difference.low:+.2f} .. {difference.high:+.2f}",
+        ])  # fmt: skip
     return rows
 
 

@@ -146,7 +146,7 @@ def test_masked_candidates_are_never_chosen(observation, legal, seed, scale):
     shops = small_shops()
     model = make_model(shops, observation=observation)
     seen = observe_midway(model, shops, seed, legal)
-    network = make_network(model.spec, seed)
+    network = make_network(model.spec, seed).requires_grad_(False)
     network.score[-1].weight.data *= scale
     logits, _ = network(inputs(seen, model.spec.complete), False)
     mask = seen["action_mask"] == 1
