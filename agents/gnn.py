@@ -98,8 +98,8 @@ class Attention(MessagePassing):
 def unnormalised(logits: Tensor) -> Tensor:
     """exp(logits), of which a quotient by the sum is the softmax.
 
-    The clamp takes the place of subtracting the maximum: an elementwise exponential is several times faster than a softmax
-    over rows as short as these.
+    The clamp takes the place of subtracting the maximum: an elementwise exponential is several times faster than a
+    softmax over rows as short as these.
     """
     return logits.clamp(-CLAMP, CLAMP).exp()
 
@@ -272,10 +272,8 @@ class GraphNetwork(nn.Module):
         chosen = mask.to(work.dtype).unsqueeze(2)
         index = observation["candidate"]
         of_work = _rows(work, index[..., 0])
-        pair = torch.cat(
-            [of_work, _rows(resource, index[..., 1]), _rows(observation["work"], index[..., 0]), observation["candidate_attr"]],
-            2,
-        )  # fmt: skip
+        features = _rows(observation["work"], index[..., 0])
+        pair = torch.cat([of_work, _rows(resource, index[..., 1]), features, observation["candidate_attr"]], 2)
         of_candidates = (of_work * chosen).sum(1) / chosen.sum(1).clamp_min(1)
         shared = torch.cat([_mean(work, observation["work"]), of_candidates, observation["context"]], 1)
         logits = self.score(self.score_pair(pair) + self.score_shared(shared).unsqueeze(1)).squeeze(2)

@@ -166,7 +166,9 @@ class PPO(stable_baselines3.PPO):
             {"r": r, "l": length, "t": 0.0} for r, length in zip(outcome.tolist()[-100:], lengths[-100:], strict=True)
         )
         self.logger.record("rollout/decisions", self.decisions)
-        self.logger.record(f"rollout/{stage.model.objective}_{stage.preset}", simulation.outcome()[stage.model.objective].float().mean().item())  # fmt: skip
+        objective = stage.model.objective
+        mean = simulation.outcome()[objective].float().mean().item()
+        self.logger.record(f"rollout/{objective}_{stage.preset}", mean)
 
     # ------------------------------------------------------------------ learning
 

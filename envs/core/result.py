@@ -53,19 +53,18 @@ class Result:
     versions: dict[str, str] = field(default_factory=lambda: versions())
 
     def __post_init__(self):
+        where = f"result of {self.policy} on {self.instance}"
         for name in ("value", "lower_bound", "best_known", "runtime_s"):
             number = getattr(self, name)
             if number is not None and not (math.isfinite(number) and (number >= 0 or name != "runtime_s")):
-                raise ScheduleError(f"result of {self.policy} on {self.instance}: {name} cannot be {number}")
+                raise ScheduleError(f"{where}: {name} cannot be {number}")
         if self.lower_bound is not None and self.best_known is not None and self.lower_bound > self.best_known:
-            raise ScheduleError(
-                f"result of {self.policy} on {self.instance}: the bound {self.lower_bound} exceeds the best known {self.best_known}"
-            )
+            raise ScheduleError(f"{where}: the bound {self.lower_bound} exceeds the best known {self.best_known}")
         if self.value is not None and not self.violations and self.lower_bound is not None:
             if self.value < self.lower_bound:
                 raise ScheduleError(
-                    f"result of {self.policy} on {self.instance}: a feasible {self.objective} of {self.value} cannot be below "
-                    f"the proven bound {self.lower_bound}"
+                    f"{where}: a feasible {self.objective} of {self.value} cannot be below the proven bound "
+                    f"{self.lower_bound}"
                 )
         if self.gap is None and self.value is not None and self.best_known:
             object.__setattr__(self, "gap", self.value / self.best_known - 1)

@@ -114,7 +114,8 @@ def run(policy, instances: Sequence[Instance], limits: Limits) -> list[Answer]:
         chunk = max(1, width // samples)
         for begin in range(0, len(positions), chunk):
             part = positions[begin : begin + chunk]
-            for position, answer in zip(part, _best_of(policy, model, [instances[p] for p in part], limits, samples, generator), strict=True):  # fmt: skip
+            found = _best_of(policy, model, [instances[p] for p in part], limits, samples, generator)
+            for position, answer in zip(part, found, strict=True):
                 answers[position] = answer
             limits.progress(len(part))
     return answers

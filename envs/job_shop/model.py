@@ -85,7 +85,8 @@ class Model:
         nodes = self.jobs * self.route
         return GraphSpec(
             works=nodes, edges=nodes, work=observe_operations.OPERATION, assignment=observe_operations.MACHINE_EDGE,
-            precedences=2 * nodes, precedence=observe_operations.ARC, static=("assignment", "assignment_attr"), **shared,
+            precedences=2 * nodes, precedence=observe_operations.ARC, static=("assignment", "assignment_attr"),
+            **shared,
         )  # fmt: skip
 
     def _sizes(self) -> dict[str, int]:
@@ -116,8 +117,8 @@ class Model:
         count = _count(instance)
         if not fits or count.max() > self.longest_queue or (self.complete and not _visits_once(instance)):
             raise OptionError(
-                f"instance {instance.name} ({n} jobs, {m} machines, routes of up to {route}) does not fit an environment made "
-                f"for {self.jobs} jobs, {self.machines} machines, routes of up to {self.route}"
+                f"instance {instance.name} ({n} jobs, {m} machines, routes of up to {route}) does not fit one "
+                f"made for {self.jobs} jobs, {self.machines} machines, routes of up to {self.route}"
             )
         duration = instance.duration.astype(np.int64)
         real = instance.machine >= 0
@@ -133,7 +134,8 @@ class Model:
         bound = max((instance.release + content).max(), (head + load + tail).max())
         slots = instance.machine if self.complete else np.broadcast_to(np.arange(route), real.shape)
         one = dict(
-            jobs=n, machines=m, initial_bound=bound, worst_makespan=max(int(instance.release.max()) + content.sum(), bound)
+            jobs=n, machines=m, initial_bound=bound,
+            worst_makespan=max(int(instance.release.max()) + content.sum(), bound),
         )  # fmt: skip
         arrays = dict(
             operations=instance.operations, duration=duration, machine=instance.machine,
