@@ -63,6 +63,8 @@ class PPO(stable_baselines3.PPO):
     ):
         if advantage not in ADVANTAGES:
             raise OptionError(f"advantage must be one of {', '.join(ADVANTAGES)}, got {advantage!r}")
+        if advantage == "group" and any(stage.simulation.group < 2 for stage in stages):
+            raise OptionError("group: the advantage of a group needs at least 2 rollouts of an instance, got 1")
         self.advantage, self.entropy, self.average, self.threads = advantage, entropy, average, threads
         self.value_weight = value_weight
         self.run_seed = seed
@@ -128,7 +130,10 @@ class PPO(stable_baselines3.PPO):
             callback.update_locals(locals())
             if not callback.on_step():
                 return False
-        self._conclude(rollout_buffer, stage, simulation, outcome)
+        if rollout_buffer.steps:
+            self._conclude(rollout_buffer, stage, simulation, outcome)
+        else:  # not one of the instances left anything to decide
+            self.num_timesteps += simulation.num_envs
         self.iteration += 1
         callback.update_locals(locals())
         callback.on_rollout_end()
@@ -174,6 +179,8 @@ class PPO(stable_baselines3.PPO):
 
     def train(self) -> None:
         """Update the network from the decisions of the last iteration."""
+        if not self.rollout_buffer.steps:
+            return
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
         left = self._current_progress_remaining
@@ -191,7 +198,8 @@ class PPO(stable_baselines3.PPO):
                 if not math.isfinite(norm.item()):
                     self._name_what_broke(statistics)
                 self.policy.optimizer.step()
-                torch._foreach_lerp_(averages, list(self.policy.network.parameters()), self.average)
+                with torch.no_grad():
+                    torch._foreach_lerp_(averages, list(self.policy.network.parameters()), self.average)
                 sums += torch.cat([statistics, norm.detach().cpu().view(1)])
                 steps += 1
         self._n_updates += self.n_epochs

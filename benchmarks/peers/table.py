@@ -25,9 +25,10 @@ def summarise(rows: Iterable[dict]) -> list[dict]:
     Returns:
         One row for each configuration, by instance and then in the order met: ``rounds``, the medians
         ``steps_per_s`` and ``operations_per_s``, the largest ``best``, ``spread``, the largest divided by
-        the smallest, and ``times_batched`` and ``times_single``, the medians of dispatchgym's two reference rows on the same instance divided by
-        this one's, None where a reference was not measured. Then one row for each
-        environment and reason of failure (``failed``), which names the configuration where only one met it.
+        the smallest, and ``times_batched`` and ``times_single``, the medians of dispatchgym's two reference
+        rows on the same instance divided by this one's, None where a reference was not measured. Then one
+        row for each environment and reason of failure (``failed``), which names the configuration where
+        only one met it.
     """
     measured: dict[tuple, list[dict]] = {}
     failed: dict[tuple, set[tuple]] = {}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 RESAMPLES = 10_000
+MOST_NUMBERS = 2**22  # drawn at a time
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ def bootstrap(values, seed: int = 0) -> Interval:
     values = np.asarray(values, dtype=float)
     if values.ndim != 1 or len(values) == 0:
         raise ValueError(f"a bootstrap needs a row of at least one number, got shape {values.shape}")
-    rows = np.random.default_rng(seed).integers(len(values), size=(RESAMPLES, len(values)))
-    low, high = np.quantile(values[rows].mean(axis=1), [0.025, 0.975])
+    generator = np.random.default_rng(seed)
+    part = max(1, MOST_NUMBERS // len(values))
+    means = [
+        values[generator.integers(len(values), size=(min(part, RESAMPLES - begin), len(values)))].mean(axis=1)
+        for begin in range(0, RESAMPLES, part)
+    ]
+    low, high = np.quantile(np.concatenate(means), [0.025, 0.975])
     return Interval(float(values.mean()), float(low), float(high))

@@ -1,5 +1,6 @@
 """PPO: it learns, it repeats itself bit for bit, it touches nobody's generator, and it stops at a NaN."""
 
+import copy
 import random
 
 import numpy as np
@@ -172,7 +173,6 @@ def test_the_loss_is_the_clipped_objective():
     gradient = ppo._gradient
 
     def spy(batch, parameters, clip, entropy_weight):
-        kept.setdefault("batch", batch)
         kept["last"] = (batch, clip, entropy_weight, [p.detach().clone() for p in parameters])
         statistics = gradient(batch, parameters, clip, entropy_weight)
         kept["statistics"] = statistics.tolist()
@@ -182,9 +182,10 @@ def test_the_loss_is_the_clipped_objective():
     ppo._gradient = spy
     ppo.learn(300)
     batch, clip, entropy_weight, values = kept["last"]
-    network = ppo.average_network.requires_grad_(True)
+    network = ppo.policy.network
     for parameter, value in zip(network.parameters(), values, strict=True):
         parameter.data.copy_(value)
+        parameter.grad = None
     logits, value = network(batch.observation)
     distribution = torch.distributions.Categorical(logits=logits)
     ratio = (distribution.log_prob(batch.action) - batch.log_prob).exp()
@@ -211,6 +212,14 @@ def test_the_average_follows_the_weights():
     after = weights(ppo)
     assert all(torch.equal(before[name], after[name]) for name in before if name.startswith("average."))
     assert not same_bits(before, after)
+
+
+def test_the_average_keeps_no_history():
+    """Neither a graph that grows with every step nor tensors that cannot be copied."""
+    ppo = make_ppo()
+    ppo.learn(100)
+    assert all(p.is_leaf and not p.requires_grad and p.grad_fn is None for p in ppo.average_network.parameters())
+    copy.deepcopy(ppo.average_network)
 
 
 class Poison(BaseCallback):
@@ -282,7 +291,7 @@ def test_a_nan_stops_the_run_and_leaves_the_checkpoint(where, named, tmp_path):
     ppo = make_ppo()
     config = {"family": "job_shop"}
     with pytest.raises(NumericalError, match=named) as caught:
-        ppo.learn(4000, callback=[Poison(where), Checkpoints(tmp_path, config, every=1)])
+        ppo.learn(4000, callback=[Checkpoints(tmp_path, config, every=1), Poison(where)])
     assert "iteration 2" in str(caught.value) or "iteration 3" in str(caught.value)
     folder = checkpoint.newest(tmp_path)
     assert folder.name == "checkpoint-00000002"
