@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.logger import Figure
+from stable_baselines3.common.logger import Figure, TensorBoardOutputFormat
 from tqdm import tqdm
 
 from ..envs.core.registry import family
@@ -60,7 +60,8 @@ class Checkpoints(BaseCallback):
 class Watch(BaseCallback):
     """Evaluate the averaged policy on held-out instances now and then.
 
-    TensorBoard gets its gap, the gap of every rule as a horizontal line, and the schedule of the first instance.
+    TensorBoard gets its gap and the gap of every rule as a horizontal line, also together in one chart under Custom
+    Scalars, and the schedule of the first instance.
 
     Args:
         instances: to evaluate on.
@@ -83,6 +84,10 @@ class Watch(BaseCallback):
 
     def _on_training_start(self) -> None:
         self.begin, self.steps_before = time.perf_counter(), self.num_timesteps
+        chart = [f"evaluation/{name}" for name in ("gap", *map(_tag, self.lines))]
+        for output in self.logger.output_formats:
+            if isinstance(output, TensorBoardOutputFormat):
+                output.writer.add_custom_scalars_multilinechart(chart, "evaluation", "gap: policy and rules")
 
     def _on_step(self) -> bool:
         return True
@@ -97,9 +102,14 @@ class Watch(BaseCallback):
         gap, schedules = self._gap(self.model.evaluator())
         self.logger.record("evaluation/gap", gap)
         for name, line in self.lines.items():
-            self.logger.record(f"evaluation/{name.replace('/', '-')}", line)
+            self.logger.record(f"evaluation/{_tag(name)}", line)
         figure = self.entry.room("render").gantt(schedules[0], f"{self.instances[0].name}, step {self.num_timesteps}")
         self.logger.record("schedule", Figure(figure, close=False), exclude=("stdout", "log", "json", "csv"))
+
+
+def _tag(name: str) -> str:
+    """A policy's name without the slash that TensorBoard would group by."""
+    return name.replace("/", "-")
 
 
 def watched_values(preset: Preset, instances, seed: int) -> np.ndarray:

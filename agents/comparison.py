@@ -3,6 +3,8 @@
 import dataclasses
 from pathlib import Path
 
+from tqdm import tqdm
+
 from ..envs.core import registry
 from ..envs.core.evaluation import evaluate
 from ..envs.core.files import write_atomic
@@ -11,6 +13,8 @@ from ..envs.core.solvers import Limits, resolve
 from ..envs.core.statistics import bootstrap
 from ..envs.core.tables import paired_gaps, summary, to_markdown, to_text
 from .presets import Preset
+
+GREEDY = "learned, greedy"
 
 
 def compare(preset: Preset, family_name: str, policy, device: str, seed: int, run: Path) -> list[Result]:
@@ -26,10 +30,10 @@ def compare(preset: Preset, family_name: str, policy, device: str, seed: int, ru
     """
     results, markdown = [], []
     for title, names in preset.held_out.items():
-        part = _evaluate_set(preset, family_name, policy, names, Limits(device=device, seed=seed))
+        part = _evaluate_set(preset, family_name, policy, names, Limits(device=device, seed=seed), title)
         table, claim = summary(part), verdict(part, preset.rules)
         print(to_text(table, title), end="")
-        print(claim + "\n")
+        print(claim + "\n", flush=True)
         markdown.append(f"## {title}\n\n{to_markdown(table)}\n{claim}\n")
         results += part
     write_atomic(run / "results.jsonl", "".join(result.to_json() + "\n" for result in results))
@@ -37,18 +41,22 @@ def compare(preset: Preset, family_name: str, policy, device: str, seed: int, ru
     return results
 
 
-def _evaluate_set(preset: Preset, family_name: str, policy, names: list[str], limits: Limits) -> list[Result]:
+def _evaluate_set(preset: Preset, family_name: str, policy, names: list[str], limits: Limits, title: str):
     instances = registry.instances(names, family_name)
-    policies = {name: resolve(name, family_name) for name in preset.rules} | {"learned, greedy": policy}
+    policies = {name: resolve(name, family_name) for name in preset.rules} | {GREEDY: policy}
     if preset.exact and any(registry.bounds(instance) is None for instance in instances):
         name, seconds = preset.exact
         policies[name] = resolve(name, family_name)
         limits = dataclasses.replace(limits, time_limit=seconds)
-    results = evaluate(policies, instances, limits)
-    references = {r.instance: (r.lower_bound, r.best_known) for r in results}
-    sampled = evaluate(
-        {f"learned, best of {preset.samples}": policy}, instances, dataclasses.replace(limits, samples=preset.samples)
-    )
+    with tqdm(total=len(instances) * (len(policies) + 1), desc=title, unit="instance", leave=False) as bar:
+        limits = dataclasses.replace(limits, progress=bar.update)
+        results = evaluate(policies, instances, limits)
+        references = {r.instance: (r.lower_bound, r.best_known) for r in results}
+        sampled = evaluate(
+            {f"learned, best of {preset.samples}": policy},
+            instances,
+            dataclasses.replace(limits, samples=preset.samples),
+        )
     return results + [_with_reference(result, *references[result.instance]) for result in sampled]
 
 
@@ -60,10 +68,10 @@ def verdict(results: list[Result], rules: tuple[str, ...]) -> str:
     """One sentence: the greedy policy against the strongest rule, instance by instance."""
     gaps = paired_gaps(results)
     known = [rule for rule in rules if rule in gaps]
-    if not known or "learned, greedy" not in gaps:
+    if not known or GREEDY not in gaps:
         return "No comparison: a gap is missing."
     best = min(known, key=lambda rule: float(gaps[rule].mean()))
-    difference = bootstrap(gaps["learned, greedy"] - gaps[best])
+    difference = bootstrap(gaps[GREEDY] - gaps[best])
     outcome = "no difference can be claimed"
     if difference.excludes_zero:
         outcome = "the policy is better" if difference.mean < 0 else "the rule is better"

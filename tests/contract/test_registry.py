@@ -48,6 +48,12 @@ def test_every_model_says_what_the_core_asks(variant):
     assert all(feature.name and feature.doc and feature.low < feature.high for feature in features)
 
 
+def test_naive_rules_and_objectives_are_there(default):
+    entry = family(default.family)
+    assert entry.naive in entry.policies
+    assert entry.objective in entry.model.outcome and entry.objective == entry.model.objective
+
+
 def test_unknown_families_are_refused_with_the_known_ones():
     with pytest.raises(UnknownNameError) as caught:
         family("flow_shop")

@@ -1,0 +1,88 @@
+"""The comparison that ends a training: fair references, and a sentence that claims no more than the interval does."""
+
+import dataclasses
+
+import pytest
+
+from dispatchgym.agents.comparison import GREEDY, compare, verdict
+from dispatchgym.agents.presets import preset
+from dispatchgym.envs.core import registry
+from dispatchgym.envs.core.result import Result
+from dispatchgym.envs.core.solvers import resolve
+
+
+def results_of(**gaps: list[float]) -> list[Result]:
+    """Results with the given gaps in percent over instances of best known 100."""
+    return [
+        Result(
+            family="job_shop", instance=f"i{k}", digest=str(k), policy=policy.replace("_", ", "), seed=0, objective="makespan",
+            value=100 + gap, metrics={}, lower_bound=100, best_known=100, violations=[], runtime_s=0.1,
+        )  # fmt: skip
+        for policy, row in gaps.items()
+        for k, gap in enumerate(row)
+    ]
+
+
+RULES = ("spt", "mwkr")
+STEADY = [5.0, 6.0, 7.0, 5.0, 6.0, 7.0]
+
+
+@pytest.mark.parametrize(
+    ("learned", "outcome", "mean"),
+    [
+        ([gap - 3 for gap in STEADY], "the policy is better", "-3.00"),
+        ([gap + 3 for gap in STEADY], "the rule is better", "+3.00"),
+        ([gap + s for gap, s in zip(STEADY, (1, -1, 1, -1, 1, -1), strict=True)], "no difference can be claimed", "+0.00"),
+        (STEADY, "no difference can be claimed", "+0.00"),
+    ],
+    ids=range(4),
+)
+def test_the_verdict_is_that_of_the_paired_interval(learned, outcome, mean):
+    text = verdict(results_of(spt=STEADY, mwkr=[20.0] * 6, learned_greedy=learned), RULES)
+    assert "strongest rule (spt)" in text and mean in text and text.endswith(f": {outcome}.")
+
+
+def test_only_rules_count_as_rivals():
+    text = verdict(results_of(cp=[0.0] * 6, spt=STEADY, learned_greedy=STEADY), RULES)
+    assert "(spt)" in text
+
+
+def test_without_a_gap_nothing_is_claimed():
+    results = [dataclasses.replace(r, best_known=None, lower_bound=None, gap=None) for r in results_of(spt=STEADY)]
+    assert verdict(results, RULES) == "No comparison: a gap is missing."
+    assert verdict(results_of(spt=STEADY), RULES) == "No comparison: a gap is missing."
+
+
+@pytest.fixture(scope="module")
+def small():
+    sets = {"4x3 held out": ["4x3:0-5"], "published": ["ft06"]}
+    return dataclasses.replace(preset("job_shop", "smoke"), held_out=sets, samples=5)
+
+
+def test_compare_judges_everybody_on_the_same_instances(small, tmp_path, capsys):
+    policy = resolve("random", "job_shop")
+    results = compare(small, "job_shop", policy, "cpu", 0, tmp_path)
+    out = capsys.readouterr().out
+    learned = {GREEDY, "learned, best of 5"}
+    for title, names in small.held_out.items():
+        judged = {instance.digest for instance in registry.instances(names, "job_shop")}
+        part = [r for r in results if r.digest in judged]
+        expected = set(small.rules) | learned | ({"cp-sat"} if title != "published" else set())
+        assert {r.policy for r in part} == expected and len(part) == len(expected) * len(judged)
+        for digest in judged:
+            rows = [r for r in part if r.digest == digest]
+            assert len({(r.lower_bound, r.best_known) for r in rows}) == 1, "policies are held to different references"
+            assert all(r.gap == pytest.approx(r.value / r.best_known - 1) and r.gap >= 0 for r in rows)
+        assert title in out and f"## {title}" in (tmp_path / "table.md").read_text()
+    assert out.count("Greedy policy minus the strongest rule") == 2
+    lines = (tmp_path / "results.jsonl").read_text().splitlines()
+    assert [Result.from_json(line) for line in lines] == results
+    assert not any(r.violations for r in results)
+
+
+def test_more_samples_are_never_worse(small, tmp_path):
+    results = compare(small, "job_shop", resolve("spt", "job_shop"), "cpu", 0, tmp_path)
+    values = {(r.policy, r.digest): r.value for r in results}
+    for (policy, digest), value in values.items():
+        if policy == GREEDY:
+            assert values["learned, best of 5", digest] <= value == values["spt", digest]

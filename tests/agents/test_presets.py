@@ -1,0 +1,73 @@
+"""Presets: every name in them means something, and what is judged is never trained on."""
+
+import json
+
+import pytest
+
+from dispatchgym.agents.gnn import GraphNetwork
+from dispatchgym.agents.presets import DEFAULT, PRESETS, preset
+from dispatchgym.agents.rollout import Stage
+from dispatchgym.envs.core import registry
+from dispatchgym.envs.core.errors import UnknownNameError
+from dispatchgym.envs.core.solvers import Exact, resolve
+
+ALL = [(family, name) for family, presets in PRESETS.items() for name in presets]
+
+
+def test_every_family_has_presets():
+    assert set(PRESETS) == set(DEFAULT) == {family.name for family in registry.families()}
+    for family, name in DEFAULT.items():
+        assert name in PRESETS[family]
+        assert "smoke" in PRESETS[family]
+
+
+@pytest.mark.parametrize(("family", "name"), ALL)
+def test_every_name_means_something(family, name):
+    entry, found = registry.family(family), preset(family, name)
+    assert found.doc and "\n" not in found.doc
+    assert found.timesteps > 0 and found.groups >= 1 and found.group >= 2 and found.samples >= 1
+    options = entry.make_options(**found.options)
+    for stage in found.stages:
+        first = entry.room("generator").training_instances(stage, 1, 0, 0)
+        GraphNetwork(entry.model(first, options).spec, **found.network)
+    for rule in found.rules:
+        assert not isinstance(resolve(rule, family), Exact)
+    solver, seconds = found.exact
+    assert isinstance(resolve(solver, family), Exact) and seconds > 0
+    json.dumps([found.options, found.network, found.ppo])
+
+
+@pytest.mark.parametrize(("family", "name"), ALL)
+def test_it_is_judged_on_instances_that_exist(family, name):
+    found = preset(family, name)
+    watched = registry.instances(found.watched, family)
+    assert len(watched) >= 10
+    for title, names in found.held_out.items():
+        judged = registry.instances(names, family)
+        assert title and judged and len({instance.digest for instance in judged}) == len(judged)
+
+
+def test_training_never_meets_what_it_is_judged_on():
+    for family, name in ALL:
+        found = preset(family, name)
+        judged = {i.digest for names in found.held_out.values() for i in registry.instances(names, family)}
+        judged |= {i.digest for i in registry.instances(found.watched, family)}
+        options = registry.family(family).make_options(**found.options)
+        stage = Stage(family, found.stages[0], 2, 2, options, 0, "cpu")
+        for part in range(10):
+            assert not judged & {i.digest for i in stage.draw(found.stages[0], 20, 0, part)}
+
+
+def test_rules_of_the_comparison_hold_the_strongest():
+    """Beating a list of weak rules would prove nothing."""
+    for family, name in ALL:
+        policies = registry.family(family).policies
+        rules = {rule for rule, policy in policies.items() if not isinstance(policy, Exact)}
+        assert rules == set(preset(family, name).rules)
+
+
+def test_an_unknown_preset_lists_the_known_ones():
+    with pytest.raises(UnknownNameError, match="unknown job_shop preset 'huge'; known: .*main.*smoke"):
+        preset("job_shop", "huge")
+    with pytest.raises(UnknownNameError, match="unknown"):
+        preset("flow_shop", "main")
