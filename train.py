@@ -155,25 +155,38 @@ def compare(config: dict, ppo, run: Path) -> None:
 def prepare(entry, arguments) -> tuple[dict, Path, Path | None]:
     """The configuration, the run folder, and the checkpoint to go on from."""
     from .agents import checkpoint
-    from .envs.core.files import write_atomic
+    from .envs.core.engine import resolve_device
 
     if arguments.resume:
         start = checkpoint.newest(Path(arguments.resume))
-        config = checkpoint.read(start)[0]["config"]
-        if config.get("family") != entry.name:
-            raise CheckpointError(f"{start}: a run of the family {config.get('family')}, not {entry.name}")
+        config = checkpoint.configuration(start)
+        if config["family"] != entry.name:
+            raise CheckpointError(f"{start}: a run of the family {config['family']}, not {entry.name}")
         if arguments.timesteps:
             config["timesteps"] = arguments.timesteps
         return config, start.parent, start
     config = configuration(entry, arguments)
+    resolve_device(config["device"])  # before a folder is made for a run that cannot begin
+    return config, make_folder(entry, arguments, config), None
+
+
+def make_folder(entry, arguments, config: dict) -> Path:
+    """A new run folder with the run's configuration in it."""
+    from .envs.core.files import write_atomic
+
     run = Path(arguments.out or f"runs/{entry.command}-{config['preset']}-{config['seed']}")
-    if run.exists() and any(run.iterdir()) if run.is_dir() else run.exists():
-        if arguments.out:
-            raise OptionError(f"--out {run} exists and is not empty; go on with --resume {run}, or name another folder")
-        run = _free_name(run)
-    run.mkdir(parents=True, exist_ok=True)
-    write_atomic(run / "config.json", json.dumps(config, indent=1))
-    return config, run, None
+    try:
+        if run.exists() and (not run.is_dir() or any(run.iterdir())):
+            if arguments.out:
+                raise OptionError(
+                    f"--out {run} exists and is not an empty folder; go on with --resume, or name another"
+                )
+            run = _free_name(run)
+        run.mkdir(parents=True, exist_ok=True)
+        write_atomic(run / "config.json", json.dumps(config, indent=1))
+    except OSError as error:
+        raise OptionError(f"--out {run} cannot be written: {error}") from error
+    return run
 
 
 def _free_name(run: Path) -> Path:

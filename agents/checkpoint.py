@@ -26,6 +26,10 @@ from .ppo import PPO
 FORMAT = 1
 TENSORS, HEADER = "state.safetensors", "state.json"
 KEPT = 2  # generations
+CONFIG_KEYS = (
+    "family", "preset", "stages", "groups", "group", "options", "network", "ppo", "timesteps", "seed", "device",
+    "threads", "checkpoint_every", "evaluate_every",
+)  # fmt: skip
 LARGEST_HEADER = 4 * 2**20
 
 
@@ -60,10 +64,33 @@ def save(run: Path, ppo: PPO, config: dict) -> Path:
     folder = run / f"checkpoint-{ppo.iteration:08d}"
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder / TENSORS, data)
-    write_atomic(folder / HEADER, json.dumps(header, indent=1))
-    for old in _generations(run)[KEPT:]:
-        shutil.rmtree(old, ignore_errors=True)
+    write_atomic(folder / HEADER, json.dumps(seal(header), indent=1))
+    _prune(run)
     return folder
+
+
+def seal(header: dict) -> dict:
+    """Add the digest of a header to it, so that a change of any of its bytes shows."""
+    return header | {"header_sha256": _header_digest(header)}
+
+
+def _header_digest(header: dict) -> str:
+    rest = {key: value for key, value in header.items() if key != "header_sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+def _prune(run: Path) -> None:
+    """Remove all but the newest whole generations; a torn one never takes the place of a whole one."""
+    whole = 0
+    for folder in _generations(run):
+        try:
+            read(folder)
+            whole += 1
+        except CheckpointError:
+            shutil.rmtree(folder, ignore_errors=True)
+            continue
+        if whole > KEPT:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def newest(run: Path) -> Path:
@@ -99,16 +126,30 @@ def read(folder: Path) -> tuple[dict, dict[str, torch.Tensor]]:
             raise CheckpointError(f"{folder / HEADER}: larger than {LARGEST_HEADER} bytes")
         header = json.loads((folder / HEADER).read_text(encoding="utf-8"))
         data = (folder / TENSORS).read_bytes()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{folder}: cannot be read: {error}") from error
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise CheckpointError(f"{folder / HEADER}: not a checkpoint of format {FORMAT}")
+    if header.get("header_sha256") != _header_digest(header):
+        raise CheckpointError(f"{folder / HEADER}: changed, its digest is not the one it states")
     if hashlib.sha256(data).hexdigest() != header.get("sha256"):
         raise CheckpointError(f"{folder / TENSORS}: torn or changed, its digest is not the one in {HEADER}")
     try:
         return header, load_tensors(data)
     except (SafetensorError, ValueError, KeyError) as error:
         raise CheckpointError(f"{folder / TENSORS}: not safetensors: {error}") from error
+
+
+def configuration(folder: Path) -> dict:
+    """What the run of a checkpoint was made of.
+
+    Raises:
+        CheckpointError: if the checkpoint is torn or does not say.
+    """
+    config = read(folder)[0].get("config")
+    if not isinstance(config, dict) or not all(key in config for key in CONFIG_KEYS):
+        raise CheckpointError(f"{folder}: does not say what its run was made of; expected {', '.join(CONFIG_KEYS)}")
+    return config
 
 
 def restore(folder: Path, ppo: PPO) -> None:
@@ -138,7 +179,7 @@ def read_policy(path: str | Path, family_name: str) -> NetworkPolicy:
     folder = newest(Path(path))
     header, tensors = read(folder)
     try:
-        config = header["config"]
+        config = configuration(folder)
         if config["family"] != family_name:
             raise CheckpointError(f"{folder}: a policy of the family {config['family']}, not {family_name}")
         entry = family(family_name)

@@ -51,13 +51,13 @@ def _evaluate_set(preset: Preset, family_name: str, policy, names: list[str], li
     with tqdm(total=len(instances) * (len(policies) + 1), desc=title, unit="instance", leave=False) as bar:
         limits = dataclasses.replace(limits, progress=bar.update)
         results = evaluate(policies, instances, limits)
-        references = {r.instance: (r.lower_bound, r.best_known) for r in results}
+        references = {r.problem: (r.lower_bound, r.best_known) for r in results}
         sampled = evaluate(
             {f"learned, best of {preset.samples}": policy},
             instances,
             dataclasses.replace(limits, samples=preset.samples),
         )
-    return results + [_with_reference(result, *references[result.instance]) for result in sampled]
+    return results + [_with_reference(result, *references[result.problem]) for result in sampled]
 
 
 def _with_reference(result: Result, lower: float | None, best: float | None) -> Result:

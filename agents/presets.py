@@ -49,6 +49,7 @@ def _job_shop(doc: str, stages: str, timesteps: int, size: str = "6x6", **more) 
     arguments = dict(
         doc=doc, stages=tuple(stages.split()), timesteps=timesteps, held_out=held_out, watched=[f"{size}:0-99"],
         rules=_JOB_SHOP_RULES, options={"construction": "active"}, exact=("cp-sat", 10.0),
+        network={"width": 32, "hidden": 32}, ppo={"n_epochs": 3},
     )  # fmt: skip
     return Preset(**(arguments | more))
 

@@ -47,6 +47,8 @@ def parse(base: type, program: str, description: str, default: str | None = None
     arguments = tyro.cli(
         with_options(base, entry), args=words[1:], prog=f"{program} {entry.command}", description=description
     )
+    if hasattr(arguments, "check"):
+        arguments.check()  # not in __post_init__: tyro would wrap the error in a box of its own
     return entry, arguments
 
 

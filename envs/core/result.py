@@ -58,6 +58,9 @@ class Result:
             number = getattr(self, name)
             if number is not None and not (math.isfinite(number) and (number >= 0 or name != "runtime_s")):
                 raise ScheduleError(f"{where}: {name} cannot be {number}")
+        for name, number in {"gap": self.gap, **self.metrics}.items():
+            if number is not None and not math.isfinite(number):
+                raise ScheduleError(f"{where}: {name} cannot be {number}")
         if self.lower_bound is not None and self.best_known is not None and self.lower_bound > self.best_known:
             raise ScheduleError(f"{where}: the bound {self.lower_bound} exceeds the best known {self.best_known}")
         if self.value is not None and not self.violations and self.lower_bound is not None:
@@ -68,6 +71,11 @@ class Result:
                 )
         if self.gap is None and self.value is not None and self.best_known:
             object.__setattr__(self, "gap", self.value / self.best_known - 1)
+
+    @property
+    def problem(self) -> tuple[str, str]:
+        """Name and digest: two files may share a name."""
+        return self.instance, self.digest
 
     def to_json(self) -> str:
         """One line of JSON."""
@@ -82,7 +90,7 @@ class Result:
         """
         try:
             return cls(**json.loads(line))
-        except (json.JSONDecodeError, TypeError) as error:
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise ScheduleError(f"not a result line: {error}") from error
 
 

@@ -37,6 +37,16 @@ class Answer:
     status: str = ""
 
 
+def check_seed(seed: int) -> None:
+    """Refuse a seed that not every generator takes.
+
+    Raises:
+        OptionError: outside of 0 to 2**32 - 1.
+    """
+    if not 0 <= seed < 2**32:
+        raise OptionError(f"seed must be from 0 to {2**32 - 1}, got {seed}")
+
+
 @dataclass(frozen=True)
 class Limits:
     """What an evaluation grants every solver.
@@ -60,6 +70,7 @@ class Limits:
     def __post_init__(self):
         if not 1 <= self.samples <= 1_000_000:
             raise OptionError(f"samples must be from 1 to 1000000, got {self.samples}")
+        check_seed(self.seed)
         if not (self.time_limit > 0 and math.isfinite(self.time_limit)):
             raise OptionError(f"time_limit must be a positive number of seconds, got {self.time_limit}")
 

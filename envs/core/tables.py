@@ -44,11 +44,11 @@ def summary(results: Sequence[Result]) -> Rows:
 def detail(results: Sequence[Result]) -> Rows:
     """One row per instance, one column per policy, the bounds last."""
     policies = list(dict.fromkeys(result.policy for result in results))
-    instances: dict[str, dict[str, Result]] = {}
+    instances: dict[tuple[str, str], dict[str, Result]] = {}
     for result in results:
-        instances.setdefault(result.instance, {})[result.policy] = result
+        instances.setdefault(result.problem, {})[result.policy] = result
     rows = [["instance", *policies, "lower bound", "best known"]]
-    for name, row in instances.items():
+    for (name, _), row in instances.items():
         first = next(iter(row.values()))
         values = [_number(row[policy].value) if policy in row else "-" for policy in policies]
         rows.append([name, *values, _number(first.lower_bound), _number(first.best_known)])
@@ -57,11 +57,11 @@ def detail(results: Sequence[Result]) -> Rows:
 
 def paired_gaps(results: Sequence[Result]) -> dict[str, np.ndarray]:
     """Gap in percent of every policy, (N,) in the same order of instances; policies that lack one are left out."""
-    instances = list(dict.fromkeys(result.instance for result in results))
-    gaps: dict[str, dict[str, float]] = {}
+    instances = list(dict.fromkeys(result.problem for result in results))
+    gaps: dict[str, dict[tuple[str, str], float]] = {}
     for result in results:
         if result.gap is not None:
-            gaps.setdefault(result.policy, {})[result.instance] = 100 * result.gap
+            gaps.setdefault(result.policy, {})[result.problem] = 100 * result.gap
     return {
         policy: np.array([row[name] for name in instances])
         for policy, row in gaps.items()
@@ -81,7 +81,7 @@ def headroom(results: Sequence[Result], naive: str, rules: Sequence[str], exact:
     best = min(known, key=lambda rule: float(gaps[rule].mean()))
     roles = {naive: "naive rule"} | {best: "best rule"}
     roles |= {name: "exact" if name in exact else "learned" for name in gaps if name not in rules}
-    bounds = {result.instance: 100 * (result.lower_bound / result.best_known - 1) for result in results}
+    bounds = {result.problem: 100 * (result.lower_bound / result.best_known - 1) for result in results}
     gaps["lower bound"] = np.array(list(bounds.values()))
     roles["lower bound"] = "proven"
     rows = [["role", "policy", "gap %", "95 % interval", "minus best rule", "paired 95 % interval"]]
@@ -103,32 +103,36 @@ def to_csv(rows: Rows) -> str:
 
 def to_markdown(rows: Rows) -> str:
     """A table as Markdown writes it."""
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    lines = ["| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in rows]
     return "\n".join([lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]]) + "\n"
 
 
 def to_latex(rows: Rows) -> str:
     """A booktabs table."""
-    escape = str.maketrans({"%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#"})
+    escape = str.maketrans(
+        {character: "\\" + character for character in "%_&#${}"}
+        | {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}"}
+    )
     lines = [" & ".join(cell.translate(escape) for cell in row) + r" \\" for row in rows]
     columns = "l" + "r" * (len(rows[0]) - 1)
     body = [r"\toprule", lines[0], r"\midrule", *lines[1:], r"\bottomrule"]
     return "\n".join([rf"\begin{{tabular}}{{{columns}}}", *body, r"\end{tabular}"]) + "\n"
 
 
-def to_text(rows: Rows, title: str = "", width: int | None = None) -> str:
-    """A table for the terminal."""
+def to_text(rows: Rows, title: str = "") -> str:
+    """A table for the terminal, as wide as it has to be: a terminal wraps better than a cut number reads."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=title or None, title_justify="left")
+    table = Table(title=Text(title) if title else None, title_justify="left")
     for position, name in enumerate(rows[0]):
-        table.add_column(name, justify="left" if position == 0 else "right", no_wrap=True)
+        table.add_column(Text(name), justify="left" if position == 0 else "right", no_wrap=True)
     for row in rows[1:]:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))
     text = io.StringIO()
-    # As wide as the table: a terminal wraps better than a cut number reads.
-    Console(file=text, width=width or 400, color_system=None).print(table)
+    widest = sum(max(len(row[i]) for row in rows) + 3 for i in range(len(rows[0]))) + 1
+    Console(file=text, width=max(widest, len(title)), color_system=None).print(table)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
 
 

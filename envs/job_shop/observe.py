@@ -107,6 +107,18 @@ def hide_edge(s: State, i: int, e: int):
 
 
 @wp.func
+def lay_out(s: State, i: int):
+    """Write the ends of all operation edges; they stay until their operation is committed."""
+    b = s.instance[i]
+    per_job = s.assignment.shape[2] // s.shown.shape[1]
+    for j in range(s.jobs[b]):
+        for o in range(s.operations[b, j]):
+            e = j * per_job + s.slot[b, j, o]
+            s.assignment[i, 0, e] = wp.int64(j)
+            s.assignment[i, 1, e] = wp.int64(s.machine[b, j, o])
+
+
+@wp.func
 def survey_machines(s: State, i: int):
     """First arrival, smallest tail and queue of every machine, from the operations to come; returns their total
     work.
@@ -202,8 +214,6 @@ def show_job(s: State, i: int, j: int, bound: int, by_p: float, by_left: float):
         e = j * (s.assignment.shape[2] // s.shown.shape[1]) + s.slot[b, j, o]
         scaled = part(float(p) * by_p * 0.5, 0.0, 4.0)
         steps = part(float(o - first) * per_machine, 0.0, 2.0)
-        s.assignment[i, 0, e] = wp.int64(j)
-        s.assignment[i, 1, e] = wp.int64(k)
         s.assignment_attr[i, e, 0] = scaled
         s.assignment_attr[i, e, 1] = steps
         s.assignment_attr[i, e, 2] = part(float(before) * by_left, 0.0, 1.0)
@@ -322,6 +332,7 @@ def observe(s: State, i: int):
     b = s.instance[i]
     if s.stale[i] == 1:
         clear(s, i)
+        lay_out(s, i)
     if s.terminated[i] == wp.int8(1):
         clear(s, i)
         for f in range(s.context.shape[1]):
