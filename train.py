@@ -37,7 +37,7 @@ class Arguments:
     """CPU threads over which each gradient step is split; results depend on it in the last bits."""
     checkpoint_every: int = 10
     """Iterations between checkpoints."""
-    evaluate_every: int = 20
+    evaluate_every: int = 5
     """Iterations between evaluations on held-out instances."""
     compare: bool = True
     """End with the comparison table."""

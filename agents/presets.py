@@ -57,7 +57,7 @@ def _job_shop(doc: str, stages: str, timesteps: int, size: str = "6x6", **more) 
 PRESETS: dict[str, dict[str, Preset]] = {
     "job_shop": {
         "main": _job_shop(
-            "the main job: small mixed sizes, minutes on two cores", "6x6 10x10 15x10 15x15 20x10", 2_500_000
+            "the main job: small mixed sizes, minutes on two cores", "6x6 10x10 15x10 15x15 20x10", 820_000
         ),
         "6x6": _job_shop("6 jobs, 6 machines", "6x6", 1_000_000),
         "10x10": _job_shop("10 jobs, 10 machines", "10x10", 2_000_000, "10x10"),

@@ -1,6 +1,7 @@
 """The train.py command line: what a run leaves behind, how it goes on, and errors of one line."""
 
 import json
+import shutil
 import sys
 
 import pytest
@@ -13,7 +14,7 @@ from dispatchgym.agents import checkpoint
 from dispatchgym.agents.presets import preset
 from dispatchgym.envs.core.result import Result
 
-SHORT = ("--preset", "smoke", "--timesteps", "600", "--evaluate-every", "3", "--checkpoint-every", "2", "--device", "cpu")
+SHORT = "--preset smoke --timesteps 600 --evaluate-every 3 --checkpoint-every 2 --device cpu".split()
 
 
 def run_main(monkeypatch, *words: object) -> int:
@@ -80,7 +81,8 @@ def test_its_results_are_read_back(finished):
 def test_its_curves_are_there(finished):
     events = EventAccumulator(str(finished))
     events.Reload()
-    assert {"evaluation/gap", "evaluation/spt", "time/steps_per_s", "train/policy_loss"} <= set(events.Tags()["scalars"])
+    shown = {"evaluation/gap", "evaluation/spt", "time/steps_per_s", "train/policy_loss"}
+    assert shown <= set(events.Tags()["scalars"])
 
 
 def test_it_is_a_policy(finished):
@@ -104,8 +106,6 @@ def test_the_same_seed_gives_the_same_weights(call, tmp_path):
 
 
 def test_a_run_that_ended_can_be_made_longer(call, finished, tmp_path):
-    import shutil
-
     longer = tmp_path / "longer"
     shutil.copytree(finished, longer)
     before = tensors_of(longer)
@@ -187,13 +187,10 @@ def test_a_folder_in_use_is_not_written_to(call, finished, tmp_path):
 
 @pytest.mark.parametrize("change", [{"config": 3}, {"config": {}}, {"config": {"family": "vm"}}], ids=str)
 def test_a_checkpoint_without_a_run_in_it_is_one_line(call, finished, tmp_path, change):
-    import shutil
-
     copy = tmp_path / "run"
     shutil.copytree(finished, copy)
-    seal = getattr(checkpoint, "seal", None)
     for path in copy.glob(f"checkpoint-*/{checkpoint.HEADER}"):
         header = json.loads(path.read_text()) | change
-        path.write_text(json.dumps(seal(header) if seal else header))
+        path.write_text(json.dumps(checkpoint.seal(header)))
     status, _, err = call("job-shop", "--resume", copy)
     assert status == 2 and err.startswith("error: ") and err.count("\n") == 1

@@ -7,7 +7,6 @@ it to Warp without a copy and runs the functions for all environments, one threa
 
 import functools
 import os
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -22,8 +21,11 @@ from .twin import Twin
 def _init_quietly() -> None:
     """Start Warp without the warning its native part prints on every machine that has no GPU."""
     wp.config.log_level = wp.LOG_ERROR
-    sys.stderr.flush()
-    kept = os.dup(2)
+    try:
+        kept = os.dup(2)
+    except OSError:  # standard error is closed; nothing to keep quiet
+        wp.init()
+        return
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)

@@ -85,7 +85,8 @@ class Simulation:
         Raises:
             OptionError: for another shape or dtype.
         """
-        if actions.shape != (self.num_envs,) or actions.dtype.is_floating_point or actions.dtype.is_complex:
+        inexact = actions.dtype.is_floating_point or actions.dtype.is_complex or actions.dtype == torch.bool
+        if actions.shape != (self.num_envs,) or inexact:
             raise OptionError(
                 f"actions must be integers of shape ({self.num_envs},), got {actions.dtype} {tuple(actions.shape)}"
             )

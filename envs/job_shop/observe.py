@@ -327,27 +327,46 @@ def show_context(s: State, i: int, total: int, count: int, largest: int, by_left
 
 
 @wp.func
-def observe(s: State, i: int):
-    """Write environment i's observation of jobs and machines."""
+def survey(s: State, i: int):
+    """What all features are relative to: total work to come, bound, largest load of a machine, 1 / p and 1 / L."""
     b = s.instance[i]
-    if s.stale[i] == 1:
-        clear(s, i)
-        lay_out(s, i)
-    if s.terminated[i] == wp.int8(1):
-        clear(s, i)
-        for f in range(s.context.shape[1]):
-            s.context[i, f] = 0.0
-        return
     total = survey_machines(s, i)
     bound = sharp_bound(s, i)
-    by_p = 1.0 / s.mean_duration[b]
-    by_left = 1.0 / wp.max(float(bound - s.time[i]), s.mean_duration[b])
     largest = int(1)
     for k in range(s.machines[b]):
         largest = wp.max(largest, s.load[i, k])
-    for j in range(s.jobs[b]):
-        show_job(s, i, j, bound, by_p, by_left)
-    for k in range(s.machines[b]):
+    by_p = 1.0 / s.mean_duration[b]
+    by_left = 1.0 / wp.max(float(bound - s.time[i]), s.mean_duration[b])
+    return total, bound, largest, by_p, by_left
+
+
+@wp.func
+def show_rest(s: State, i: int, total: int, bound: int, largest: int, by_p: float, by_left: float):
+    """Machines, candidates and context, which both observations share."""
+    for k in range(s.machines[s.instance[i]]):
         show_machine(s, i, k, bound, largest, by_p, by_left)
     count = show_candidates(s, i, bound, largest, by_p, by_left)
     show_context(s, i, total, count, largest, by_left)
+
+
+@wp.func
+def clear_ended(s: State, i: int):
+    """The observation of an episode that is over: nothing."""
+    clear(s, i)
+    for f in range(s.context.shape[1]):
+        s.context[i, f] = 0.0
+
+
+@wp.func
+def observe(s: State, i: int):
+    """Write environment i's observation of jobs and machines."""
+    if s.terminated[i] == wp.int8(1):
+        clear_ended(s, i)
+        return
+    if s.stale[i] == 1:
+        clear(s, i)
+        lay_out(s, i)
+    total, bound, largest, by_p, by_left = survey(s, i)
+    for j in range(s.jobs[s.instance[i]]):
+        show_job(s, i, j, bound, by_p, by_left)
+    show_rest(s, i, total, bound, largest, by_p, by_left)

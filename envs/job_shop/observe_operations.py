@@ -8,7 +8,7 @@ edges to the machines, which join all operations that compete. Scaling as in obs
 import warp as wp
 
 from ..core.graph import Feature
-from .observe import clear, part, sharp_bound, show_candidates, show_context, show_machine, survey_machines
+from .observe import clear_ended, part, show_rest, survey
 from .simulator import State
 
 OPERATION = (
@@ -98,24 +98,12 @@ def show_route(s: State, i: int, j: int, bound: int, by_p: float, by_left: float
 @wp.func
 def observe(s: State, i: int):
     """Write environment i's observation of the disjunctive graph."""
-    b = s.instance[i]
-    by_p = 1.0 / s.mean_duration[b]
     if s.stale[i] == 1 or s.terminated[i] == wp.int8(1):
-        clear(s, i)
-        lay_out(s, i, by_p)
+        clear_ended(s, i)
+        lay_out(s, i, 1.0 / s.mean_duration[s.instance[i]])
     if s.terminated[i] == wp.int8(1):
-        for f in range(s.context.shape[1]):
-            s.context[i, f] = 0.0
         return
-    total = survey_machines(s, i)
-    bound = sharp_bound(s, i)
-    by_left = 1.0 / wp.max(float(bound - s.time[i]), s.mean_duration[b])
-    largest = int(1)
-    for k in range(s.machines[b]):
-        largest = wp.max(largest, s.load[i, k])
-    for j in range(s.jobs[b]):
+    total, bound, largest, by_p, by_left = survey(s, i)
+    for j in range(s.jobs[s.instance[i]]):
         show_route(s, i, j, bound, by_p, by_left)
-    for k in range(s.machines[b]):
-        show_machine(s, i, k, bound, largest, by_p, by_left)
-    count = show_candidates(s, i, bound, largest, by_p, by_left)
-    show_context(s, i, total, count, largest, by_left)
+    show_rest(s, i, total, bound, largest, by_p, by_left)

@@ -50,7 +50,7 @@ def small_shops():
 
 
 def permute(observation, spec, work, resource, action, rng) -> dict[str, torch.Tensor]:
-    """The same graph with rows in another order: row i is the old row ``work[i]``, and so on; edges are shuffled too."""
+    """The same graph in another order: row i is the old row ``work[i]``, and so on; edges are shuffled too."""
     new_work = torch.cat([work.argsort(), torch.tensor([spec.works])])
     new_resource = torch.cat([resource.argsort(), torch.tensor([spec.resources])])
     result = dict(observation)

@@ -1,5 +1,6 @@
 """What every single environment promises, whatever its family and options."""
 
+import itertools
 import warnings
 
 import gymnasium
@@ -216,6 +217,19 @@ def test_a_chosen_instance_is_played_and_must_fit(default):
         small.reset(options={"colour": 3})
     observation, _ = small.reset(seed=0)
     assert small.instance is smallest and small.observation_space.contains(observation)
+
+
+def test_a_reset_in_mid_episode_leaves_no_trace(variant):
+    instances = load_many(variant.instances, variant.family)
+    used = variant.make(instance=instances)
+    for before, after in itertools.permutations(instances, 2):
+        _, info = used.reset(options={"instance": before})
+        for _ in range(3):
+            if info["action_mask"].any():
+                *_, info = used.step(int(np.flatnonzero(info["action_mask"])[-1]))
+        fresh = variant.make(instance=instances)
+        one, other = (env.reset(options={"instance": after}) for env in (used, fresh))
+        assert same(one[0], other[0]) and same(one[1], other[1])
 
 
 @pytest.mark.filterwarnings("ignore:.*not in the possible render_modes.*:UserWarning")

@@ -10,10 +10,10 @@ from dispatchgym.envs.core.errors import OptionError
 from dispatchgym.envs.core.result import Result
 
 
-def make_result(policy: str, instance: str, value, best=100, lower=90, violations=(), digest="", **more) -> Result:
+def make_result(policy: str, instance: str, value, best=100, lower=90, violations=(), digest="") -> Result:
     return Result(
-        family="job_shop", instance=instance, digest=digest or instance, policy=policy, seed=0, objective="makespan", value=value,
-        metrics={}, lower_bound=lower, best_known=best, violations=list(violations), runtime_s=0.25, **more,
+        family="job_shop", instance=instance, digest=digest or instance, policy=policy, seed=0, objective="makespan",
+        value=value, metrics={}, lower_bound=lower, best_known=best, violations=list(violations), runtime_s=0.25,
     )  # fmt: skip
 
 
