@@ -42,16 +42,13 @@ class Arguments:
     compare: bool = True
     """End with the comparison table."""
 
-    def __post_init__(self):
-        for name, least in (
-            ("timesteps", 0),
-            ("threads", 1),
-            ("checkpoint_every", 1),
-            ("evaluate_every", 1),
-            ("seed", 0),
-        ):
-            if getattr(self, name) < least:
-                raise OptionError(f"--{name.replace('_', '-')} must be at least {least}, got {getattr(self, name)}")
+    def check(self) -> None:
+        """Refuse what can be seen to be wrong before anything is made."""
+        limits = {"timesteps": 0, "threads": 1, "checkpoint_every": 1, "evaluate_every": 1, "seed": 0}
+        for name, least in limits.items():
+            if not least <= getattr(self, name) < 2**32:
+                flag = f"--{name.replace('_', '-')}"
+                raise OptionError(f"{flag} must be from {least} to {2**32 - 1}, got {getattr(self, name)}")
 
 
 def configuration(entry, arguments) -> dict:

@@ -33,6 +33,10 @@ CONFIG_KEYS = (
 LARGEST_HEADER = 4 * 2**20
 
 
+class OtherFormatError(CheckpointError):
+    """The checkpoint may be whole, but another version of this package wrote it."""
+
+
 def save(run: Path, ppo: PPO, config: dict) -> Path:
     """Write a checkpoint of a training run.
 
@@ -86,6 +90,8 @@ def _prune(run: Path) -> None:
         try:
             read(folder)
             whole += 1
+        except OtherFormatError:  # a later version's; not ours to judge
+            continue
         except CheckpointError:
             shutil.rmtree(folder, ignore_errors=True)
             continue
@@ -128,8 +134,10 @@ def read(folder: Path) -> tuple[dict, dict[str, torch.Tensor]]:
         data = (folder / TENSORS).read_bytes()
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{folder}: cannot be read: {error}") from error
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise CheckpointError(f"{folder / HEADER}: not a checkpoint of format {FORMAT}")
+    if not isinstance(header, dict):
+        raise CheckpointError(f"{folder / HEADER}: not a checkpoint")
+    if header.get("format") != FORMAT:
+        raise OtherFormatError(f"{folder / HEADER}: not a checkpoint of format {FORMAT}")
     if header.get("header_sha256") != _header_digest(header):
         raise CheckpointError(f"{folder / HEADER}: changed, its digest is not the one it states")
     if hashlib.sha256(data).hexdigest() != header.get("sha256"):
