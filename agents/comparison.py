@@ -15,6 +15,7 @@ from ..envs.core.tables import paired_gaps, summary, to_markdown, to_text
 from .presets import Preset
 
 GREEDY = "learned, greedy"
+FEWEST = 5  # instances from which an interval is stated
 
 
 def compare(preset: Preset, family_name: str, policy, device: str, seed: int, run: Path) -> list[Result]:
@@ -70,6 +71,9 @@ def verdict(results: list[Result], rules: tuple[str, ...]) -> str:
     known = [rule for rule in rules if rule in gaps]
     if not known or GREEDY not in gaps:
         return "No comparison: a gap is missing."
+    count = len(gaps[GREEDY])
+    if count < FEWEST:
+        return f"{count} instance{'s' if count > 1 else ''}: too few to compare policies on."
     best = min(known, key=lambda rule: float(gaps[rule].mean()))
     difference = bootstrap(gaps[GREEDY] - gaps[best])
     outcome = "no difference can be claimed"

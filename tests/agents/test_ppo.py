@@ -168,7 +168,10 @@ def test_schedules_fall_to_their_ends():
 
 def test_the_loss_is_the_clipped_objective():
     """Against the formula, decision by decision, in float64."""
-    ppo = make_ppo(("4x3",), advantage="gae", value_weight=0.5)
+    ppo = make_ppo(
+        ("4x3",), advantage="gae", value_weight=0.5, learning_rate=0.01, final_learning_rate=1.0, n_epochs=8,
+        clip_range=0.1,
+    )  # fmt: skip
     kept = {}
     gradient = ppo._gradient
 
@@ -182,6 +185,7 @@ def test_the_loss_is_the_clipped_objective():
     ppo._gradient = spy
     ppo.learn(300)
     batch, clip, entropy_weight, values = kept["last"]
+    assert kept["statistics"][3] > 0.1, "no ratio was clipped, so this shows little"
     network = ppo.policy.network
     for parameter, value in zip(network.parameters(), values, strict=True):
         parameter.data.copy_(value)
