@@ -72,6 +72,7 @@ class NetworkPolicy:
     """
 
     observes = True
+    fixed = ("observation",)  # the weights fit one graph only
 
     def __init__(self, network: GraphNetwork, options: dict, temperature: float = 1.0):
         self.network, self.options, self.temperature = network, options, temperature
@@ -80,6 +81,7 @@ class NetworkPolicy:
     @torch.no_grad()
     def act(self, simulation: Simulation, generator: torch.Generator, explore: Tensor) -> Tensor:
         """The most probable action, or where ``explore`` is set a sampled one."""
+        self.network.to(simulation.device)
         logits = self._logits(simulation)
         best = logits.argmax(1)
         if not bool(explore.any()):

@@ -32,7 +32,8 @@ class Policy(Protocol):
 
     Attributes:
         observes: whether it reads the observation; rules read columns and do without.
-        options: the family's options it was made for, as keyword arguments that override the defaults.
+        options: the family's options it was made for, as keyword arguments that override the defaults; the names in
+            ``fixed``, if it has any, cannot be overridden by the user.
     """
 
     observes: bool

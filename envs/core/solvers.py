@@ -110,7 +110,7 @@ def run(policy, instances: Sequence[Instance], limits: Limits) -> list[Answer]:
     if not instances:
         return []
     entry = family(instances[0].family)
-    options = entry.make_options(**{**(policy.options or {}), **limits.options})
+    options = entry.make_options(**_options(policy, limits))
     groups: dict[tuple, list[int]] = {}
     for position, instance in enumerate(instances):
         groups.setdefault(entry.model.size_key(instance), []).append(position)
@@ -130,6 +130,19 @@ def run(policy, instances: Sequence[Instance], limits: Limits) -> list[Answer]:
                 answers[position] = answer
             limits.progress(len(part))
     return answers
+
+
+def _options(policy, limits: Limits) -> dict:
+    """The policy's options, overridden by the user's.
+
+    Raises:
+        OptionError: if the user wants one that the policy cannot do without.
+    """
+    own = policy.options or {}
+    for name in getattr(policy, "fixed", ()):
+        if str(limits.options.get(name, own.get(name))) != str(own.get(name)):
+            raise OptionError(f"{name} is {own.get(name)!r} for this policy and cannot be {limits.options[name]!r}")
+    return {**own, **limits.options}
 
 
 def _best_of(policy, model, instances, limits: Limits, samples: int, generator) -> list[Answer]:

@@ -21,10 +21,9 @@ class DispatchVectorEnv(VectorEnv):
     """Many environments stepped together, with same-step auto-reset.
 
     Observations, rewards and flags are torch tensors on ``device``. ``copy=False`` hands out the simulator's own
-    memory, which the
-    next call rewrites: fastest, for those who read before they step. Where an episode ends, ``info`` holds
-    ``final_info`` (the family's figures, with ``_final_info`` telling where) and ``final_obs``, and the observation is
-    the next episode's first.
+    memory, which the next call rewrites: fastest, for those who read before they step. Where an episode ends, ``info``
+    holds ``final_info`` (the family's figures, with ``_final_info`` telling where) and ``final_obs``, and the
+    observation is the next episode's first.
 
     Args:
         name: the family.
