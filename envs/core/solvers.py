@@ -4,7 +4,7 @@ import importlib
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -110,7 +110,7 @@ def run(policy, instances: Sequence[Instance], limits: Limits) -> list[Answer]:
     if not instances:
         return []
     entry = family(instances[0].family)
-    options = entry.make_options(**_options(policy, limits))
+    options = entry.make_options(**_options(policy, limits, entry))
     groups: dict[tuple, list[int]] = {}
     for position, instance in enumerate(instances):
         groups.setdefault(entry.model.size_key(instance), []).append(position)
@@ -132,13 +132,13 @@ def run(policy, instances: Sequence[Instance], limits: Limits) -> list[Answer]:
     return answers
 
 
-def _options(policy, limits: Limits) -> dict:
+def _options(policy, limits: Limits, entry) -> dict:
     """The policy's options, overridden by the user's.
 
     Raises:
-        OptionError: if the user wants one that the policy cannot do without.
+        OptionError: if the user changes one that the policy is bound to.
     """
-    own = policy.options or {}
+    own = asdict(entry.make_options(**(policy.options or {})))
     for name in getattr(policy, "fixed", ()):
         if str(limits.options.get(name, own.get(name))) != str(own.get(name)):
             raise OptionError(f"{name} is {own.get(name)!r} for this policy and cannot be {limits.options[name]!r}")

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from dispatchgym.agents.comparison import GREEDY, compare, verdict
+from dispatchgym.agents.comparison import FEWEST, GREEDY, compare, verdict
 from dispatchgym.agents.presets import preset
 from dispatchgym.envs.core import registry
 from dispatchgym.envs.core.result import Result
@@ -54,6 +54,13 @@ def test_without_a_gap_nothing_is_claimed():
     assert verdict(results_of(spt=STEADY), RULES) == "No comparison: a gap is missing."
 
 
+def test_a_handful_of_instances_is_no_verdict():
+    few = FEWEST - 1
+    text = verdict(results_of(spt=STEADY[:few], learned_greedy=[0.0] * few), RULES)
+    assert text == f"{few} instances: too few to compare policies on."
+    assert "the policy is better" in verdict(results_of(spt=STEADY[:FEWEST], learned_greedy=[0.0] * FEWEST), RULES)
+
+
 @pytest.fixture(scope="module")
 def small():
     sets = {"4x3 held out": ["4x3:0-5"], "published": ["ft06"]}
@@ -75,7 +82,7 @@ def test_compare_judges_everybody_on_the_same_instances(small, tmp_path, capsys)
             assert len({(r.lower_bound, r.best_known) for r in rows}) == 1, "policies are held to different references"
             assert all(r.gap == pytest.approx(r.value / r.best_known - 1) and r.gap >= 0 for r in rows)
         assert title in out and f"## {title}" in (tmp_path / "table.md").read_text()
-    assert out.count("Greedy policy minus the strongest rule") == 2
+    assert out.count("Greedy policy minus the strongest rule") == 1 and "1 instance: too few" in out
     lines = (tmp_path / "results.jsonl").read_text().splitlines()
     assert [Result.from_json(line) for line in lines] == results
     assert not any(r.violations for r in results)

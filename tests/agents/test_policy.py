@@ -166,3 +166,13 @@ def test_options_of_the_user_win():
     assert found[0] == found[1] != found[2]
     with pytest.raises(OptionError, match="known: construction"):
         run(policy, shops, Limits(options={"colour": 1}))
+
+
+def test_the_observation_it_reads_is_its_own():
+    """Its weights fit one graph; asking for another is an error, asking for its own is not."""
+    shops = instances("3x3:0", "job_shop")
+    policy = make_policy(construction="active", observation="operations")
+    with pytest.raises(OptionError, match="observation is 'operations'.*cannot be 'jobs'"):
+        run(policy, shops, Limits(options={"observation": "jobs"}))
+    answer = run(policy, shops, Limits(options={"observation": "operations"}))[0]
+    assert answer.schedule.violations() == []
