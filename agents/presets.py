@@ -65,7 +65,7 @@ PRESETS: dict[str, dict[str, Preset]] = {
         "mixed": _job_shop(
             "6x6 to 20x15, half an hour on two cores; judged on all of ta01-80",
             "6x6 10x10 15x10 15x15 20x10 20x15",
-            4_500_000,
+            3_000_000,
             "10x10",
             held_out={f"ta{first:02d}-{first + 9}": [f"ta{first:02d}-{first + 9}"] for first in range(1, 81, 10)},
         ),  # fmt: skip
