@@ -151,7 +151,7 @@ class PPO(stable_baselines3.PPO):
         logits = torch.cat([logits for logits, _ in results])
         log_probs = logits.log_softmax(1)
         taken = sample(logits, self.generator)
-        value = torch.cat([value for _, value in results]) if self.advantage == "gae" else torch.zeros(len(taken))
+        value = torch.cat([value for _, value in results]) if self.advantage == "gae" else logits.new_zeros(len(taken))
         return taken, log_probs.gather(1, taken.unsqueeze(1)).squeeze(1), value
 
     def _conclude(self, buffer: Buffer, stage: Stage, simulation, outcome: Tensor) -> None:
@@ -234,7 +234,7 @@ class PPO(stable_baselines3.PPO):
         advantage = batch.advantage[rows]
         policy_loss = -torch.minimum(ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage).sum()
         entropy = -(log_probs.exp() * log_probs.clamp_min(-50)).sum()  # masked actions: 0 * -50
-        value_loss = torch.zeros(())
+        value_loss = policy_loss.new_zeros(())
         if value is not None:
             value_loss = torch.nn.functional.smooth_l1_loss(value, batch.target[rows], reduction="sum")
         loss = policy_loss - entropy_weight * entropy + self.value_weight * value_loss
