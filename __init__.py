@@ -12,7 +12,16 @@ from . import envs as envs
 from .envs.core.errors import DispatchGymError as DispatchGymError
 
 __version__ = "0.1.0"
-__all__ = ["DispatchGymError", "load", "solve", "validate"]
+__all__ = ["DispatchGymError", "Rule", "load", "solve", "validate"]
+
+
+def __getattr__(name: str):
+    """``dispatchgym.Rule``, found on first use: it needs torch, which importing the package does not."""
+    if name == "Rule":
+        from .envs.core.policies import Rule
+
+        return Rule
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def load(name: str, family: str = "job_shop"):
@@ -38,12 +47,12 @@ def load(name: str, family: str = "job_shop"):
     return load_instance(name, family)
 
 
-def solve(instance, policy: str, *, seed: int = 0, samples: int = 1, time_limit: float = 60.0, **options):
+def solve(instance, policy, *, seed: int = 0, samples: int = 1, time_limit: float = 60.0, **options):
     """Schedule an instance with a named rule, a solver or a checkpoint.
 
     Args:
-        instance: what ``load`` returned.
-        policy: a name from ``evaluate.py FAMILY --list`` or the folder of a trained policy.
+        instance: what ``load`` returned, or a name that it takes.
+        policy: a name from ``evaluate.py FAMILY --list``, the folder of a trained policy, or a ``Rule`` of your own.
         seed: key of everything random.
         samples: best of this many attempts, for policies that can randomise.
         time_limit: seconds, for exact solvers.
@@ -65,6 +74,7 @@ def solve(instance, policy: str, *, seed: int = 0, samples: int = 1, time_limit:
     from .envs.core.solvers import Limits, resolve
     from .envs.core.solvers import solve as run_solver
 
+    instance = load(instance) if isinstance(instance, str) else instance
     limits = Limits(samples=samples, seed=seed, time_limit=time_limit, options=options)
     schedule = run_solver(resolve(policy, instance.family), [instance], limits)[0].schedule
     if schedule is None:

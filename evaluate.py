@@ -97,49 +97,71 @@ def _progress(total: int):
     return tqdm(total=total, file=sys.stderr, leave=False, unit="instance", disable=None)
 
 
-def show(results, arguments, entry) -> str:
-    """The results in the format asked for."""
+def table(results, arguments, entry) -> list[list[str]]:
+    """The rows the user asked for."""
     from .envs.core import tables
     from .envs.core.solvers import Exact
 
-    if arguments.format == "json":
-        return "".join(result.to_json() + "\n" for result in results)
     if arguments.headroom:
         exact = [name for name, policy in entry.policies.items() if isinstance(policy, Exact)]
         rules = [name for name in entry.policies if name not in exact]
-        rows = tables.headroom(results, entry.naive, rules, exact)
-    else:
-        rows = tables.detail(results) if arguments.detail else tables.summary(results)
+        return tables.headroom(results, entry.naive, rules, exact)
+    return tables.detail(results) if arguments.detail else tables.summary(results)
+
+
+def show(results, arguments, entry) -> str:
+    """The results in the format asked for."""
+    from .envs.core import tables
+
+    if arguments.format == "json":
+        return "".join(result.to_json() + "\n" for result in results)
+    rows = table(results, arguments, entry)
     if arguments.format == "csv":
         return tables.to_csv(rows)
     if arguments.format == "latex":
         return tables.to_latex(rows)
-    return tables.to_text(rows, f"headroom of {arguments.headroom}" if arguments.headroom else "")
+    text = tables.to_text(rows, f"headroom of {arguments.headroom}" if arguments.headroom else "")
+    if not arguments.headroom and all(result.best_known is None for result in results):
+        text += "No gap: nothing is known of these instances. Add an exact solver to --policies.\n"
+    return text
 
 
-def keep(results, folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make the folder of ``--out`` before hours are spent on what goes into it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        taken = [name for name in ("results.jsonl", "table.md") if (folder / name).exists()]
+    except OSError as error:
+        raise OptionError(f"--out {folder} cannot be written: {error}") from error
+    if taken:
+        raise OptionError(f"--out {folder} already holds {taken[0]}; name another folder")
+
+
+def keep(results, arguments, entry) -> None:
     """Write the results and their table."""
     from .envs.core import tables
     from .envs.core.files import write_atomic
 
+    folder = Path(arguments.out)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         write_atomic(folder / "results.jsonl", "".join(result.to_json() + "\n" for result in results))
-        write_atomic(folder / "table.md", tables.to_markdown(tables.summary(results)))
+        write_atomic(folder / "table.md", tables.to_markdown(table(results, arguments, entry)))
     except OSError as error:
         raise OptionError(f"--out {folder} cannot be written: {error}") from error
 
 
 def run_command() -> int:
     """Parse, evaluate, print; 1 when a policy gave an infeasible schedule."""
-    entry, arguments = parse(Arguments, "evaluate.py", __doc__)
+    entry, arguments = parse(Arguments, "evaluate.py", __doc__, "(default: each rule's own)")
     if arguments.list:
         print(listing(entry))
         return 0
+    if arguments.out:
+        make_folder(Path(arguments.out))
     results = evaluate(entry, arguments)
     print(show(results, arguments, entry), end="")
     if arguments.out:
-        keep(results, Path(arguments.out))
+        keep(results, arguments, entry)
     infeasible = [result for result in results if result.violations]
     for result in infeasible[:10]:
         print(f"{result.policy} on {result.instance}: {result.violations[0]}", file=sys.stderr)

@@ -30,7 +30,7 @@ class Arguments:
     out: str = ""
     """Run folder; empty makes runs/FAMILY-PRESET-SEED."""
     resume: str = ""
-    """Run folder to go on with, bit for bit on the same machine; other flags but --timesteps are then taken from it."""
+    """Run folder to go on with, bit for bit on the same machine; only --timesteps and --compare go with it."""
     timesteps: int = 0
     """Environment steps of the whole training; 0 takes the preset's."""
     threads: int = 2
@@ -50,9 +50,17 @@ class Arguments:
                 flag = f"--{name.replace('_', '-')}"
                 raise OptionError(f"{flag} must be from {least} to {2**32 - 1}, got {getattr(self, name)}")
 
+    def check_alone(self) -> None:
+        """Refuse flags that a resumed run would not heed."""
+        heeded = {"resume", "timesteps", "compare"}
+        for field in dataclasses.fields(self):
+            if field.name not in heeded and getattr(self, field.name) != field.default:
+                flag = f"--{field.name.replace('_', '-')}"
+                raise OptionError(f"{flag} cannot be changed with --resume: the run goes on as it began")
+
 
 def configuration(entry, arguments) -> dict:
-    """Everything a run is made of, as JSON holds it: from the flags, or from the run that is resumed."""
+    """Everything a run is made of, as JSON holds it, from the flags."""
     from .agents import presets
 
     name = arguments.preset or presets.DEFAULT[entry.name]
@@ -155,6 +163,7 @@ def prepare(entry, arguments) -> tuple[dict, Path, Path | None]:
     from .envs.core.engine import resolve_device
 
     if arguments.resume:
+        arguments.check_alone()
         start = checkpoint.newest(Path(arguments.resume))
         config = checkpoint.configuration(start)
         if config["family"] != entry.name:
@@ -195,7 +204,7 @@ def _free_name(run: Path) -> Path:
 
 def run_command() -> int:
     """Parse, train, compare."""
-    entry, arguments = parse(Arguments, "train.py", __doc__, default="job-shop")
+    entry, arguments = parse(Arguments, "train.py", __doc__, "(default: the preset's)", default="job-shop")
     config, run, start = prepare(entry, arguments)
     print(f"run folder {run}; curves: tensorboard --logdir {run}")
     ppo = train(config, run, start)

@@ -98,13 +98,17 @@ class Watch(BaseCallback):
         if self.model.iteration % self.every == 1 or self.every == 1:
             self._evaluate()
 
+    def _on_training_end(self) -> None:
+        self._evaluate()  # what is kept is what the last point of the curve shows
+        self.logger.dump(self.num_timesteps)
+
     def _evaluate(self) -> None:
         gap, schedules = self._gap(self.model.evaluator())
         self.logger.record("evaluation/gap", gap)
         for name, line in self.lines.items():
             self.logger.record(f"evaluation/{_tag(name)}", line)
         figure = self.entry.room("render").gantt(schedules[0], f"{self.instances[0].name}, step {self.num_timesteps}")
-        self.logger.record("schedule", Figure(figure, close=False), exclude=("stdout", "log", "json", "csv"))
+        self.logger.record("evaluation/schedule", Figure(figure, close=False), exclude=("stdout", "log", "json", "csv"))
 
 
 def _tag(name: str) -> str:

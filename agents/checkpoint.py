@@ -57,7 +57,6 @@ def save(run: Path, ppo: PPO, config: dict) -> Path:
         "format": FORMAT,
         "config": config,
         "network": ppo.policy.network_arguments,
-        "precedence": bool(ppo.policy.spec.precedences),
         "iteration": ppo.iteration,
         "decisions": ppo.decisions,
         "num_timesteps": ppo.num_timesteps,

@@ -10,12 +10,11 @@ from ..envs.core.evaluation import evaluate
 from ..envs.core.files import write_atomic
 from ..envs.core.result import Result
 from ..envs.core.solvers import Limits, resolve
-from ..envs.core.statistics import bootstrap
+from ..envs.core.statistics import FEWEST, bootstrap
 from ..envs.core.tables import paired_gaps, summary, to_markdown, to_text
 from .presets import Preset
 
 GREEDY = "learned, greedy"
-FEWEST = 5  # instances from which an interval is stated
 
 
 def compare(preset: Preset, family_name: str, policy, device: str, seed: int, run: Path) -> list[Result]:
@@ -49,12 +48,15 @@ def _evaluate_set(preset: Preset, family_name: str, policy, names: list[str], li
         name, seconds = preset.exact
         policies[name] = resolve(name, family_name)
         limits = dataclasses.replace(limits, time_limit=seconds)
-    with tqdm(total=len(instances) * (len(policies) + 1), desc=title, unit="instance", leave=False) as bar:
+    with tqdm(total=len(instances) * (len(policies) + 2), desc=title, unit="instance", leave=False) as bar:
         limits = dataclasses.replace(limits, progress=bar.update)
         results = evaluate(policies, instances, limits)
         references = {r.problem: (r.lower_bound, r.best_known) for r in results}
+        # Attempts are compared with attempts: the strongest rule may try as often as the policy.
+        rule = strongest(results, preset.rules)
+        tried = {rule: policies[rule], "learned": policy} if rule else {"learned": policy}
         sampled = evaluate(
-            {f"learned, best of {preset.samples}": policy},
+            {f"{name}, best of {preset.samples}": entry for name, entry in tried.items()},
             instances,
             dataclasses.replace(limits, samples=preset.samples),
         )
@@ -65,16 +67,22 @@ def _with_reference(result: Result, lower: float | None, best: float | None) -> 
     return dataclasses.replace(result, lower_bound=lower, best_known=best, gap=None)
 
 
-def verdict(results: list[Result], rules: tuple[str, ...]) -> str:
-    """One sentence: the greedy policy against the strongest rule, instance by instance."""
+def strongest(results: list[Result], rules: tuple[str, ...]) -> str | None:
+    """The rule with the smallest mean gap; None where gaps are missing."""
     gaps = paired_gaps(results)
     known = [rule for rule in rules if rule in gaps]
-    if not known or GREEDY not in gaps:
+    return min(known, key=lambda rule: float(gaps[rule].mean()), default=None)
+
+
+def verdict(results: list[Result], rules: tuple[str, ...]) -> str:
+    """Say whether learning won: the greedy policy against the strongest rule, instance by instance."""
+    gaps = paired_gaps(results)
+    best = strongest(results, rules)
+    if best is None or GREEDY not in gaps:
         return "No comparison: a gap is missing."
     count = len(gaps[GREEDY])
     if count < FEWEST:
         return f"{count} instance{'s' if count > 1 else ''}: too few to compare policies on."
-    best = min(known, key=lambda rule: float(gaps[rule].mean()))
     difference = bootstrap(gaps[GREEDY] - gaps[best])
     outcome = "no difference can be claimed"
     if difference.excludes_zero:

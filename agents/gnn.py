@@ -160,7 +160,7 @@ class ExchangeLayer(nn.Module):
         total = weight.sum(sources).clamp_min(LEAST).unsqueeze(3)
         extra = extra.unflatten(1, (self.heads, EDGE_VALUES))
         of_edges = (weight.unsqueeze(2) * extra).sum(sources + 1).transpose(2, 3) / total
-        return torch.cat([(part).transpose(1, 2).flatten(2) for part in (read / total, of_edges)], 2)
+        return torch.cat([part.transpose(1, 2).flatten(2) for part in (read / total, of_edges)], 2)
 
     def _edge_parts(self) -> list[int]:
         return [self.heads, self.heads, self.heads * EDGE_VALUES, self.heads * EDGE_VALUES]

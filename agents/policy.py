@@ -72,7 +72,6 @@ class NetworkPolicy:
     """
 
     observes = True
-    fixed = ("observation",)  # the weights fit one graph only
 
     def __init__(self, network: GraphNetwork, options: dict, temperature: float = 1.0):
         self.network, self.options, self.temperature = network, options, temperature

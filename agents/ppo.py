@@ -20,10 +20,12 @@ from .policy import GraphPolicy, NetworkPolicy, sample
 from .rollout import Buffer, DeviceVecEnv, Minibatch, Stage
 
 ADVANTAGES = ("group", "gae")
+# What this trainer does in its own way.
+UNUSED = {"ent_coef", "vf_coef", "target_kl", "normalize_advantage", "clip_range_vf", "use_sde", "n_steps", "gamma"}
 
 
 class PPO(stable_baselines3.PPO):
-    """Proximal policy optimisation (Schulman et al. 2017) over the stages of a curriculum.
+    """Proximal policy optimisation (Schulman et al. 2017) over stages, which are used in turn.
 
     Args:
         stages: sizes to train on; iterations take turns.
@@ -33,7 +35,8 @@ class PPO(stable_baselines3.PPO):
         n_epochs: passes over an iteration's decisions.
         entropy: weight of the entropy bonus at the start; it falls linearly to zero.
         advantage: ``"group"`` or ``"gae"``.
-        value_weight: weight of the value loss; with ``"group"`` nobody reads the value, so 0 saves its cost.
+        value_weight: weight of the value loss; None takes 0.5 with ``"gae"`` and 0 with ``"group"``, which reads no
+            value.
         average: share of the new weights in the running average, after every gradient step.
         threads: gradient steps are split over this many Python threads, results added in order.
         seed: of weights, sampling and instances; no global generator is touched.
@@ -53,7 +56,7 @@ class PPO(stable_baselines3.PPO):
         entropy: float = 0.03,
         advantage: str = "group",
         gae_lambda: float = 0.98,
-        value_weight: float = 0.0,
+        value_weight: float | None = None,
         max_grad_norm: float = 0.5,
         average: float = 0.005,
         threads: int = 1,
@@ -66,7 +69,14 @@ class PPO(stable_baselines3.PPO):
         if advantage == "group" and any(stage.simulation.group < 2 for stage in stages):
             raise OptionError("group: the advantage of a group needs at least 2 rollouts of an instance, got 1")
         self.advantage, self.entropy, self.average, self.threads = advantage, entropy, average, threads
-        self.value_weight = value_weight
+        self.value_weight = value_weight if value_weight is not None else (0.5 if advantage == "gae" else 0.0)
+        if advantage == "gae" and not self.value_weight > 0:
+            raise OptionError(f"value_weight must be positive with advantage 'gae', got {value_weight}")
+        unused = sorted(UNUSED & set(kwargs))
+        if unused:
+            raise OptionError(
+                f"{unused[0]} of Stable-Baselines3's PPO has no effect here; see entropy and value_weight"
+            )
         self.run_seed = seed
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # for the initial weights only; the fork puts the caller's generator back
@@ -95,7 +105,6 @@ class PPO(stable_baselines3.PPO):
         self.iteration = 0
         self.decisions = 0
         self._pool = ThreadPoolExecutor(threads - 1) if threads > 1 else None
-        self.rows_of_value = [name.startswith("network.value") for name, _ in self.policy.named_parameters()]
 
     def evaluator(self) -> NetworkPolicy:
         """The averaged network as a policy for ``envs.core.solvers``."""
@@ -160,7 +169,6 @@ class PPO(stable_baselines3.PPO):
         for key, tensor in buffer.observation.items():
             if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
                 raise NumericalError(f"observation {key!r} is not finite in iteration {self.iteration}")
-        # The bound at the first decision depends on the moves forced before it, alike for all rollouts of an instance.
         if self.advantage == "group":
             buffer.compute_group_advantage(outcome, simulation.group)
         else:
@@ -205,7 +213,8 @@ class PPO(stable_baselines3.PPO):
         self._n_updates += self.n_epochs
         names = ("policy_loss", "value_loss", "entropy", "clip_fraction", "gradient_norm")
         for name, mean in zip(names, (sums / steps).tolist(), strict=True):
-            self.logger.record(f"train/{name}", mean)
+            if name != "value_loss" or self.value_weight > 0:
+                self.logger.record(f"train/{name}", mean)
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         self.logger.record("train/minibatches", steps)
 

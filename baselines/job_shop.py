@@ -1,8 +1,8 @@
 """Rules and solvers of the job shop, by the name they have on the command line.
 
-The published numbers of a rule mean little without the construction it dispatches in: the same rules are 25 to 600
-percentage points worse when they may choose among all jobs. They are run as non-delay schedules, where they are at
-their best, unless told otherwise.
+The published numbers of a rule mean little without the construction it dispatches in: on ta01-80 the same rules are 6
+to 40 points of mean gap worse in the wider choice sets. They are run as non-delay schedules, where they are at their
+best, unless told otherwise.
 """
 
 from ..envs.core.policies import RandomRule, Rule

@@ -1,7 +1,7 @@
 """The catalogue of every family: what a name, a range, a group, a preset or a path stands for.
 
 A family takes part with a module of its own name in this package that has the functions of
-``Collection``, and a word in ``FAMILIES``. Nothing is read from disk until a name is asked for.
+``Collection``, named in its entry of the registry. Nothing is read from disk until a name is asked for.
 """
 
 import glob
@@ -15,10 +15,10 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from ..envs.core import registry
 from ..envs.core.errors import InstanceError, OptionError, UnknownNameError
 from ..envs.core.instance import Instance
 
-FAMILIES = ("job_shop",)
 MAX_INSTANCES = 100_000  # of one call
 MAX_BYTES = 4 * 2**30  # of the arrays of one range of a preset
 
@@ -167,9 +167,7 @@ def bounds(instance: Instance | str, family: str = "job_shop") -> Bounds | None:
 
 
 def _collection(family: str) -> Collection:
-    if family not in FAMILIES:
-        raise UnknownNameError("family", family, FAMILIES)
-    return importlib.import_module(f".{family}", __package__)
+    return importlib.import_module(registry.family(family).instances)
 
 
 def _expand(name: str | os.PathLike, collection: Collection, family: str) -> list[Loader]:

@@ -7,16 +7,20 @@ from typing import Annotated, Any
 
 import tyro
 
-from .errors import DispatchGymError
-from .registry import Family, families, family
+from .errors import DispatchGymError, UnknownNameError
+from .registry import Family, families
 
 
-def with_options(base: type, entry: Family) -> type:
-    """The dataclass of a command's arguments, extended by the family's options as flags that may be left out."""
+def with_options(base: type, entry: Family, hint: str) -> type:
+    """The dataclass of a command's arguments, extended by the family's options as flags that may be left out.
+
+    Args:
+        hint: what a flag that is left out stands for, as the help says it.
+    """
     extra = []
     for field in dataclasses.fields(entry.options):
-        described = Annotated[str | None, tyro.conf.arg(help=f"{field.metadata['help']} (default: the policy's own)")]
-        extra.append((field.name, described, None))
+        described = tyro.conf.arg(help=field.metadata["help"], help_behavior_hint=hint, metavar="VALUE")
+        extra.append((field.name, Annotated[str | None, described], None))
     return dataclasses.make_dataclass(f"{base.__name__}{entry.name}", extra, bases=(base,), frozen=True)
 
 
@@ -26,26 +30,32 @@ def given_options(arguments: Any, entry: Family) -> dict:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def parse(base: type, program: str, description: str, default: str | None = None) -> tuple[Family, Any]:
+def parse(base: type, program: str, description: str, hint: str, default: str | None = None) -> tuple[Family, Any]:
     """Read ``program FAMILY [flags]`` from the command line.
 
     Args:
         base: dataclass of the flags, documented field by field.
         program: name shown in the help.
-        description: first lines of the help.
+        description: shown in the help; its first line with the flags of a family.
+        hint: what the family's flags stand for when left out, as the help says it.
         default: family taken when none is named.
     """
     words = sys.argv[1:]
-    commands = [entry.command for entry in families()]
-    if default and (not words or (words[0].startswith("-") and words[0] not in ("-h", "--help"))):
+    commands = {entry.command: entry for entry in families()}
+    if default and (not words or words[0].startswith("-")):
         words = [default, *words]
     if not words or words[0] in ("-h", "--help"):
         print(f"{description}\n\nusage: {program} FAMILY [flags]\nfamilies: {', '.join(commands)}")
-        print(f"\nFlags of a family: {program} {commands[0]} --help")
+        print(f"\nFlags of a family: {program} {next(iter(commands))} --help")
         raise SystemExit(0 if words else 2)
-    entry = family(words[0])
+    if words[0] not in commands:
+        raise UnknownNameError("family", words[0], commands)
+    entry = commands[words[0]]
     arguments = tyro.cli(
-        with_options(base, entry), args=words[1:], prog=f"{program} {entry.command}", description=description
+        with_options(base, entry, hint),
+        args=words[1:],
+        prog=f"{program} {entry.command}",
+        description=description.splitlines()[0],
     )
     if hasattr(arguments, "check"):
         arguments.check()  # not in __post_init__: tyro would wrap the error in a box of its own

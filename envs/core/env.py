@@ -19,8 +19,8 @@ class DispatchEnv(gymnasium.Env):
     """One environment; each ``reset`` begins an episode on one instance.
 
     The observation is the graph of ``GraphSpec``; ``info`` holds ``action_mask`` (a copy of the one in the observation)
-    and the family's figures. An illegal action ends the episode with the worst reward of the family and
-    ``info["illegal_action"]``.
+    and the family's figures, of which the objective is a lower bound until the episode ends. An illegal action ends the
+    episode with the worst reward of the family and ``info["illegal_action"]``.
 
     Args:
         name: the family.
@@ -119,6 +119,10 @@ class DispatchEnv(gymnasium.Env):
     def schedule(self):
         """The schedule so far."""
         return self.simulation.schedule(0)
+
+    def twin(self):
+        """A plain-Python copy of the simulator where it stands now, to step through in a debugger (see Twin)."""
+        return self.simulation.engine.twin()
 
     def render(self):
         """The schedule so far: an (H, W, 3) uint8 picture or a text chart, as ``render_mode`` says."""

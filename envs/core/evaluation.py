@@ -11,8 +11,8 @@ from .solvers import Answer, Exact, Limits, solve
 def evaluate(policies: dict[str, object], instances: Sequence[Instance], limits: Limits) -> list[Result]:
     """Let every policy answer every instance.
 
-    For instances that are not in the catalogue, best known is the best schedule that an exact solver of this evaluation
-    found, and the bound is the one it proved.
+    For instances that are not in the catalogue, the bound is what an exact solver of this evaluation proved, and best
+    known the best schedule that anybody here found, provided that an exact solver took part.
 
     Args:
         policies: by the name they have in the results.
@@ -22,9 +22,14 @@ def evaluate(policies: dict[str, object], instances: Sequence[Instance], limits:
     Returns:
         One result per policy and instance, policy by policy.
     """
+    for instance in instances[:1]:
+        registry.family(instance.family).make_options(**limits.options)  # exact solvers would not look at them
     answers = {name: solve(policy, instances, limits) for name, policy in policies.items()}
-    exact = [answers[name] for name, policy in policies.items() if isinstance(policy, Exact)]
-    references = [_reference(instance, [row[i] for row in exact]) for i, instance in enumerate(instances)]
+    exact = [name for name, policy in policies.items() if isinstance(policy, Exact)]
+    references = [
+        _reference(instance, {name: row[i] for name, row in answers.items()}, exact)
+        for i, instance in enumerate(instances)
+    ]
     return [
         _result(name, instance, answer, reference, limits)
         for name, row in answers.items()
@@ -32,17 +37,20 @@ def evaluate(policies: dict[str, object], instances: Sequence[Instance], limits:
     ]
 
 
-def _reference(instance: Instance, exact: list[Answer]) -> tuple[float | None, float | None]:
-    """Lower bound and best known value: the catalogue's, or what exact solvers found; both where both speak."""
+def _reference(instance: Instance, answers: dict[str, Answer], exact: list[str]):
+    """Lower bound and best known value, (None, None) where nobody knows."""
     entry = registry.family(instance.family)
     known = registry.bounds(instance)
-    lower = [known.lower] if known else []
-    upper = [known.upper] if known else []
-    lower += [answer.lower_bound for answer in exact if answer.lower_bound is not None]
-    for answer in exact:
-        if answer.schedule is not None and not entry.check(instance, answer.schedule):
-            upper.append(entry.metrics(instance, answer.schedule)[entry.objective])
-    return max(lower, default=None), min(upper, default=None)
+    proven = [answers[name].lower_bound for name in exact if answers[name].lower_bound is not None]
+    if known:
+        return max([known.lower, *proven]), known.upper
+    if not any(answers[name].schedule is not None for name in exact):
+        return max(proven, default=None), None
+    feasible = [
+        a.schedule for a in answers.values() if a.schedule is not None and not entry.check(instance, a.schedule)
+    ]
+    values = [entry.metrics(instance, schedule)[entry.objective] for schedule in feasible]
+    return max(proven, default=None), min(values, default=None)
 
 
 def _result(name: str, instance: Instance, answer: Answer, reference, limits: Limits) -> Result:
@@ -67,4 +75,6 @@ def _result(name: str, instance: Instance, answer: Answer, reference, limits: Li
         runtime_s=answer.runtime_s,
         device=limits.device,
         status=answer.status,
+        samples=limits.samples if answer.options else 1,
+        options=answer.options,
     )

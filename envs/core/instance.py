@@ -27,10 +27,14 @@ def digest(family: str, *parts) -> str:
         parts: integers, strings and integer arrays, in a fixed order; shapes count, dtypes do not.
     """
     state = hashlib.sha256(family.encode())
+    after_scalar = False
     for part in parts:
         if isinstance(part, np.ndarray):
             state.update(str(part.shape).encode())
             state.update(np.ascontiguousarray(part, dtype="<i8").tobytes())
+            after_scalar = False
         else:
-            state.update(repr(part).encode())
+            # Without a mark between them, 1 and 11 would read as 11 and 1.
+            state.update((b"\x00" if after_scalar else b"") + repr(part).encode())
+            after_scalar = True
     return state.hexdigest()[:16]

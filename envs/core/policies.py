@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 
+from .errors import OptionError
 from .simulation import Simulation
 
 _LARGEST = torch.finfo(torch.float64).max
@@ -32,12 +33,13 @@ class Policy(Protocol):
 
     Attributes:
         observes: whether it reads the observation; rules read columns and do without.
-        options: the family's options it was made for, as keyword arguments that override the defaults; the names in
-            ``fixed``, if it has any, cannot be overridden by the user.
+        options: the family's options it was made for, as keyword arguments that override the defaults.
+        doc: one line for ``--list``.
     """
 
     observes: bool
-    options: dict
+    options: dict | None
+    doc: str
 
     def act(self, simulation: Simulation, generator: torch.Generator, explore: torch.Tensor) -> torch.Tensor:
         """Choose.
@@ -63,19 +65,24 @@ class Rule:
         key: from the columns to a (B, A) tensor; computed exactly in int64 or float64.
         doc: what it prefers, with its source.
         decay: how far exploration strays.
-        options: the family's options under which the rule is at its best, used unless the user says otherwise.
+        options: the family's options under which the rule is at its best, used unless the user says otherwise; None
+            takes the environment's defaults.
     """
 
     key: Callable[[Columns], torch.Tensor]
-    doc: str
+    doc: str = ""
     decay: float = 0.1
-    options: dict = None
-    observes: bool = False
+    options: dict | None = None
+    observes: ClassVar[bool] = False
 
     def act(self, simulation: Simulation, generator: torch.Generator, explore: torch.Tensor) -> torch.Tensor:
         """See Policy.act."""
         # Legal keys are made finite first, so that no illegal one can ever be the smallest.
-        key = self.key(Columns(simulation)).double().nan_to_num(nan=_LARGEST).clamp(-_LARGEST, _LARGEST)
+        key = self.key(Columns(simulation))
+        if key.shape != simulation.mask.shape:
+            raise OptionError(f"the key of a rule is one number per candidate, {tuple(simulation.mask.shape)}, "
+                              f"got shape {tuple(key.shape)}")  # fmt: skip
+        key = key.double().nan_to_num(nan=_LARGEST).clamp(-_LARGEST, _LARGEST)
         key = key.masked_fill(simulation.mask == 0, float("inf"))
         best = key.argmin(dim=1)  # torch returns the first of equal minima
         if not bool(explore.any()):
@@ -93,8 +100,8 @@ class RandomRule:
     """Any legal candidate, all equally likely."""
 
     doc: str = "any candidate, uniformly at random"
-    options: dict = None
-    observes: bool = False
+    options: dict | None = None
+    observes: ClassVar[bool] = False
 
     def act(self, simulation: Simulation, generator: torch.Generator, explore: torch.Tensor) -> torch.Tensor:
         """See Policy.act; it always explores."""

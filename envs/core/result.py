@@ -18,7 +18,10 @@ class Result:
 
     Attributes:
         family, instance, digest: the problem.
-        policy, seed: who answered, and the key of its random draws.
+        policy: who answered.
+        seed: key of the random draws.
+        samples: attempts, of which the best counted.
+        options: of the family that the policy ran with; empty for solvers that do not dispatch.
         objective: name of the metric that ``value`` is.
         value: what was achieved; None if no schedule was found.
         metrics: everything the family reads off a schedule.
@@ -50,6 +53,8 @@ class Result:
     device: str = "cpu"
     status: str = ""
     gap: float | None = None
+    samples: int = 1
+    options: dict[str, object] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=lambda: versions())
 
     def __post_init__(self):

@@ -2,6 +2,7 @@
 
 import importlib
 import math
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -28,6 +29,7 @@ class Answer:
         schedule: the best it found; None if it found none.
         runtime_s: wall time; of a batch, its share.
         lower_bound: a proven bound of the objective, where the solver has one.
+        options: of the family that the policy ran with.
         status: such as ``"optimal"``; empty where it does not apply.
     """
 
@@ -35,6 +37,7 @@ class Answer:
     runtime_s: float
     lower_bound: int | None = None
     status: str = ""
+    options: dict = field(default_factory=dict)
 
 
 def check_seed(seed: int) -> None:
@@ -56,7 +59,8 @@ class Limits:
         seed: key of everything random.
         time_limit: seconds per instance, for exact solvers.
         device: where policies run.
-        options: the family's options the user asked for; they override those of the policy.
+        options: the family's options the user asked for; they override those of a rule, while a trained policy keeps
+            the ones it was trained with.
         progress: called with the number of instances solved since the last call.
     """
 
@@ -106,17 +110,20 @@ def solve(policy, instances: Sequence[Instance], limits: Limits) -> list[Answer]
 
 
 def run(policy, instances: Sequence[Instance], limits: Limits) -> list[Answer]:
-    """Run a policy in the simulator, all instances of a size side by side, and keep each one's best schedule."""
+    """Run a policy in the simulator, all instances of a size side by side, and keep each one's best schedule.
+
+    Random choices depend on the seed and on the instances of the same size that are run together.
+    """
     if not instances:
         return []
     entry = family(instances[0].family)
-    options = entry.make_options(**_options(policy, limits, entry))
+    options = options_of(policy, limits, entry)
     groups: dict[tuple, list[int]] = {}
     for position, instance in enumerate(instances):
         groups.setdefault(entry.model.size_key(instance), []).append(position)
     answers: list[Answer | None] = [None] * len(instances)
-    generator = torch.Generator(device=resolve_device(limits.device)).manual_seed(limits.seed)
     for positions in groups.values():
+        generator = torch.Generator(device=resolve_device(limits.device)).manual_seed(limits.seed)
         model = entry.model([instances[p] for p in positions], options)
         width = MOST_ENVIRONMENTS
         if policy.observes:
@@ -126,33 +133,27 @@ def run(policy, instances: Sequence[Instance], limits: Limits) -> list[Answer]:
         for begin in range(0, len(positions), chunk):
             part = positions[begin : begin + chunk]
             found = _best_of(policy, model, [instances[p] for p in part], limits, samples, generator)
-            for position, answer in zip(part, found, strict=True):
-                answers[position] = answer
+            for position, (schedule, seconds) in zip(part, found, strict=True):
+                answers[position] = Answer(schedule, seconds, options=asdict(options))
             limits.progress(len(part))
     return answers
 
 
-def _options(policy, limits: Limits, entry) -> dict:
-    """The policy's options, overridden by the user's.
-
-    Raises:
-        OptionError: if the user changes one that the policy is bound to.
-    """
-    own = asdict(entry.make_options(**(policy.options or {})))
-    for name in getattr(policy, "fixed", ()):
-        if str(limits.options.get(name, own.get(name))) != str(own.get(name)):
-            raise OptionError(f"{name} is {own.get(name)!r} for this policy and cannot be {limits.options[name]!r}")
-    return {**own, **limits.options}
+def options_of(policy, limits: Limits, entry):
+    """The options a policy runs with: a trained one's own, a rule's as the user overrides them."""
+    asked = entry.make_options(**{**(policy.options or {}), **limits.options})
+    return entry.make_options(**policy.options) if policy.observes else asked
 
 
-def _best_of(policy, model, instances, limits: Limits, samples: int, generator) -> list[Answer]:
+def _best_of(policy, model, instances, limits: Limits, samples: int, generator) -> list[tuple[Schedule, float]]:
     """Best schedule of each instance over ``limits.samples`` attempts, at most ``samples`` of them side by side."""
-    begin = time.perf_counter()
     best: list[tuple[float, Schedule] | None] = [None] * len(instances)
     simulation = Simulation(
         model, instances, len(instances) * samples, device=limits.device, seed=limits.seed, group=samples,
         observe=policy.observes,
     )  # fmt: skip
+    simulation.reset()  # loads the compiled simulator, which is not the policy's time
+    begin = time.perf_counter()
     done = 0
     while done < limits.samples:
         explore = torch.arange(simulation.num_envs, device=simulation.device) % samples + done > 0
@@ -164,7 +165,7 @@ def _best_of(policy, model, instances, limits: Limits, samples: int, generator) 
                 best[b] = (v, simulation.schedule(b * samples + w))
         done += samples
     share = (time.perf_counter() - begin) / len(instances)
-    return [Answer(schedule, share) for _, schedule in best]
+    return [(schedule, share) for _, schedule in best]
 
 
 @torch.no_grad()
@@ -177,14 +178,17 @@ def play(policy, simulation: Simulation, generator: torch.Generator, explore: to
         simulation.step(policy.act(simulation, generator, explore))
 
 
-def resolve(name: str, family_name: str):
-    """Find a policy by its name, or load the trained one in a folder.
+def resolve(name, family_name: str):
+    """Find a policy by its name, or load the trained one in a folder; a policy itself is returned as it is.
 
     Raises:
         UnknownNameError: listing the names of the family.
         CheckpointError: if the folder does not hold a policy of this family.
     """
     policies = family(family_name).policies
+    if not isinstance(name, str | os.PathLike):
+        return name
+    name = os.fspath(name)
     if name.lower() in policies:
         return policies[name.lower()]
     if Path(name).exists():

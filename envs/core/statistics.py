@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 RESAMPLES = 10_000
+FEWEST = 5  # instances below which no interval is stated
 MOST_NUMBERS = 2**22  # drawn at a time
 
 

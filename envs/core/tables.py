@@ -8,7 +8,7 @@ import numpy as np
 
 from .errors import OptionError
 from .result import Result
-from .statistics import bootstrap
+from .statistics import FEWEST, bootstrap
 
 FORMATS = ("table", "json", "csv", "latex")
 Rows = list[list[str]]
@@ -33,7 +33,7 @@ def summary(results: Sequence[Result]) -> Rows:
         value = bootstrap([row.value for row in solved])
         gap = bootstrap([100 * row.gap for row in solved]) if has_gap else None
         shown = f"{gap.mean:.2f}" if gap else "-"
-        interval = f"{gap.low:.2f} .. {gap.high:.2f}" if gap else "-"
+        interval = f"{gap.low:.2f} .. {gap.high:.2f}" if gap and len(solved) >= FEWEST else "-"
         order = (gap or value).mean + (1e12 if infeasible else 0)
         cells = [policy, str(len(rows)), f"{value.mean:.1f}", shown, interval, str(infeasible), _seconds(rows)]
         lines.append((order, cells))

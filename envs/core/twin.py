@@ -32,15 +32,6 @@ class _Warp:
     )
     max = staticmethod(_extreme(max))
     min = staticmethod(_extreme(min))
-    abs = staticmethod(abs)
-
-    @staticmethod
-    def clamp(x, low, high):
-        return _Warp.min(_Warp.max(x, low), high)
-
-    @staticmethod
-    def sqrt(x):
-        return np.sqrt(np.float32(x))
 
 
 _REPLACED = {"wp": _Warp, "float": np.float32}

@@ -33,13 +33,15 @@ class DispatchVectorEnv(VectorEnv):
             drawn at a seeded reset.
         options: the family's options.
         device: ``"cpu"``, ``"cuda[:n]"`` or ``"auto"``.
-        bank: how many instances ``draw`` makes.
+        bank: how many instances ``draw`` makes; they are played over and over until the next ``reset``.
         shuffled: draw each episode's instance from the bank at random, instead of in order.
         group: environments that share their instances.
         copy: clone observations before handing them out.
-        final_observation: report ``final_obs``; costs a copy whenever an episode ends.
+        final_observation: report ``final_obs``; each step then looks whether an episode ended, which waits for a GPU.
+        final_schedules: report ``final_schedules``, the schedule of every episode that ended by environment.
         numpy: the NumPy face: everything handed out is a NumPy array.
         threads: CPU threads for large batches; None chooses.
+        render_mode: ``None``, ``"rgb_array"`` or ``"ansi"``.
     """
 
     metadata = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": ["rgb_array", "ansi"]}
@@ -57,6 +59,7 @@ class DispatchVectorEnv(VectorEnv):
         group: int = 1,
         copy: bool = True,
         final_observation: bool = True,
+        final_schedules: bool = False,
         numpy: bool = False,
         threads: int | None = None,
         render_mode: str | None = None,
@@ -69,9 +72,9 @@ class DispatchVectorEnv(VectorEnv):
             )
         self.family, self.num_envs, self.render_mode = family(name), num_envs, render_mode
         self._draw, self._bank, self._numpy = draw, bank, numpy
-        self._copy, self._final_observation = copy, final_observation
+        self._copy, self._final_observation, self._final_schedules = copy, final_observation, final_schedules
         if instances is None:
-            instances = self._fresh(np.random.default_rng(0))
+            instances = self._fresh(np.random.default_rng())
         self.model = self.family.model(list(instances), options)
         self.simulation = Simulation(
             self.model, instances, num_envs, device=device, group=group, shuffled=shuffled, threads=threads
@@ -94,8 +97,10 @@ class DispatchVectorEnv(VectorEnv):
     def reset(self, *, seed: int | None = None, options: dict | None = None):
         """Begin an episode everywhere: the very first with a seed, the next one without.
 
+        With ``draw``, every reset draws a new bank; call it now and then to train on fresh instances.
+
         Args:
-            seed: key of the random draws; with ``draw``, also draws a new bank.
+            seed: key of the random draws.
             options: ``{"instances": [...]}`` replaces the bank by as many others, instances or names.
         """
         super().reset(seed=seed)
@@ -104,11 +109,11 @@ class DispatchVectorEnv(VectorEnv):
             raise OptionError(f"reset knows the option 'instances', got {sorted(unknown)}")
         if options and "instances" in options:
             self.simulation.load(instances_of(options["instances"], self.family.name))
-        elif self._draw is not None and seed is not None:
+        elif self._draw is not None:
             self.simulation.load(self._fresh(self.np_random))
         if seed is not None:
             self.simulation.reseed(seed)
-        if seed is not None or not self._begun:
+        if seed is not None or options or not self._begun:
             self.simulation.reset()
         else:
             self.simulation.restart_all()
@@ -138,6 +143,9 @@ class DispatchVectorEnv(VectorEnv):
         if self._final_observation and bool(done.any()):
             result["final_obs"] = self._observe(clone=True)
             result["_final_obs"] = self._face(done)
+        if self._final_schedules:
+            ended = done.nonzero().squeeze(1).tolist()
+            result["final_schedules"] = {i: self.simulation.schedule(i) for i in ended}
         return result
 
     def action_masks(self) -> torch.Tensor | np.ndarray:

@@ -13,12 +13,17 @@ from .instance import JobShopInstance
 from .options import Options
 
 LARGEST = 1000  # jobs or machines of a generated instance
+DEFAULT_SIZE = 6
 
 
-def _source(instance, jobs: int, machines: int):
+def _source(instance, jobs: int | None, machines: int | None):
     """Turn the arguments into (instances, draw), one of them None."""
     if instance is not None:
+        if jobs is not None or machines is not None:
+            raise OptionError("give an instance, or the jobs and machines of generated ones, not both")
         return registry.instances(instance, "job_shop"), None
+    jobs = DEFAULT_SIZE if jobs is None else jobs
+    machines = DEFAULT_SIZE if machines is None else machines
     for name, value in (("jobs", jobs), ("machines", machines)):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not 1 <= value <= LARGEST:
             raise OptionError(f"{name} must be a whole number from 1 to {LARGEST}, got {value!r}")
@@ -34,7 +39,7 @@ class Env(DispatchEnv):
 
     Args:
         instance: a catalogue name or file, an instance, or a sequence of these; None generates random ones.
-        jobs, machines: size of the generated instances.
+        jobs, machines: size of the generated instances, 6 each when left out.
         construction, forced_moves, observation: see Options.
         render_mode: ``None``, ``"rgb_array"`` or ``"ansi"``.
 
@@ -48,8 +53,8 @@ class Env(DispatchEnv):
     def __init__(
         self,
         instance: str | JobShopInstance | Sequence | None = None,
-        jobs: int = 6,
-        machines: int = 6,
+        jobs: int | None = None,
+        machines: int | None = None,
         construction: str | float = "active",
         forced_moves: bool = True,
         observation: str = "jobs",
@@ -67,8 +72,8 @@ class VectorEnv(DispatchVectorEnv):
         self,
         num_envs: int = 1,
         instance: str | JobShopInstance | Sequence | None = None,
-        jobs: int = 6,
-        machines: int = 6,
+        jobs: int | None = None,
+        machines: int | None = None,
         construction: str | float = "active",
         forced_moves: bool = True,
         observation: str = "jobs",

@@ -24,7 +24,7 @@ class Options:
         "active", "which jobs may be chosen: non-delay, active, insertion, or a number from 0 (non-delay) to 1 (active)"
     )
     forced_moves: bool = _option(
-        True, "the simulator applies moves that have no alternative; off shows every operation to the policy"
+        True, "the simulator applies moves that have no alternative; False shows every operation to the policy"
     )
     observation: str = _option(
         "jobs", "the graph: jobs (a node per job, its route on the edges) or operations (the disjunctive graph)"

@@ -271,6 +271,9 @@ def settle(s: State, i: int):
         count = choose(s, i)
     if s.left[i] == 0:
         s.terminated[i] = wp.int8(1)
+        if s.steps[i] == 0:
+            # Over before the first choice: any action ends it, and nobody who draws from the mask meets an empty one.
+            s.action_mask[i, 0] = wp.int8(1)
 
 
 @wp.func
@@ -309,9 +312,7 @@ def reset(s: State, i: int):
 
 @wp.func
 def step(s: State, i: int, action: int):
-    """Commit the next operation of job ``action``; an illegal action ends the episode as if it were the worst
-    schedule.
-    """
+    """Commit the next operation of job ``action``; an illegal action counts as the worst schedule."""
     b = s.instance[i]
     if s.terminated[i] == wp.int8(0):
         s.steps[i] = s.steps[i] + 1

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 import dispatchgym.instances.catalogue as catalogue
+from dispatchgym.envs.core import registry
 from dispatchgym.envs.core.errors import InstanceError, OptionError, UnknownNameError
 from dispatchgym.envs.job_shop.generator import preset_instance
 from dispatchgym.envs.job_shop.instance import format
@@ -154,7 +155,7 @@ def test_every_listed_range_loads():
     assert sorted(loaded(*ranges)) == sorted(names())
 
 
-@pytest.mark.parametrize("family", catalogue.FAMILIES)
+@pytest.mark.parametrize("family", [entry.name for entry in registry.families()])
 def test_every_family_has_the_whole_interface(family):
     module = catalogue._collection(family)
     wanted = [name for name in vars(catalogue.Collection) if not name.startswith("_")]
