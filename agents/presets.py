@@ -76,6 +76,7 @@ PRESETS: dict[str, dict[str, Preset]] = {
             3_000_000,
             "10x10",
             held_out={f"ta{first:02d}-{first + 9}": [f"ta{first:02d}-{first + 9}"] for first in range(1, 81, 10)},
+            samples=16,
         ),
         "smoke": _job_shop(
             "a few seconds, to see that everything works",

@@ -1,13 +1,15 @@
 """What the two command lines share: the family subcommand, its options as flags, and errors in one line."""
 
+import contextlib
 import dataclasses
+import io
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any
 
 import tyro
 
-from .errors import DispatchGymError, UnknownNameError
+from .errors import DispatchGymError, OptionError, UnknownNameError
 from .registry import Family, families
 
 
@@ -51,15 +53,30 @@ def parse(base: type, program: str, description: str, hint: str, default: str | 
     if words[0] not in commands:
         raise UnknownNameError("family", words[0], commands)
     entry = commands[words[0]]
-    arguments = tyro.cli(
-        with_options(base, entry, hint),
-        args=words[1:],
-        prog=f"{program} {entry.command}",
-        description=description.splitlines()[0],
+    arguments = _read_flags(
+        with_options(base, entry, hint), words[1:], f"{program} {entry.command}", description.splitlines()[0]
     )
     if hasattr(arguments, "check"):
         arguments.check()  # not in __post_init__: tyro would wrap the error in a box of its own
     return entry, arguments
+
+
+def _read_flags(kind: type, words: list[str], program: str, description: str) -> Any:
+    """Let tyro read the flags, and say what it finds wrong in one line instead of a box.
+
+    Raises:
+        OptionError: for a flag or a value that it does not know.
+    """
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(kind, args=words, prog=program, description=description)
+    except SystemExit as stop:
+        if stop.code != 2:
+            raise
+    box = [line.strip("│╭╮╰╯ \n") for line in said.getvalue().splitlines()[1:]]
+    rule = next((number for number, line in enumerate(box) if line and not line.strip("─")), len(box))
+    raise OptionError(" ".join(" ".join(box[:rule]).split()) + f"; see {program} --help")
 
 
 def guarded(main: Callable[[], int]) -> None:

@@ -1,0 +1,91 @@
+"""Decisions per second of the simulators by batch, threads and observation, on this machine.
+
+    python benchmarks/engine_speed.py
+    python benchmarks/engine_speed.py --size 30x20 --seconds 2
+
+Random legal actions; choosing them is not counted, restarting ended episodes is. Best of the rounds, which take turns.
+"""
+
+import argparse
+import datetime
+import os
+import time
+
+import torch
+
+from dispatchgym.envs.core.registry import family
+from dispatchgym.envs.core.simulation import Simulation
+
+CASES = (  # batch, threads, observation, forced moves applied by the simulator
+    (1024, 1, False, False),
+    (1024, 1, False, True),
+    (1024, 1, True, False),
+    (1024, 1, True, True),
+    (8192, 1, False, True),
+    (8192, 2, False, True),
+    (8192, 1, True, True),
+    (8192, 2, True, True),
+    (1, 1, True, False),
+)
+
+
+class Case:
+    """One row: a simulation and the best rate seen so far."""
+
+    def __init__(self, size: str, construction: str, batch: int, threads: int, observe: bool, forced_moves: bool):
+        entry = family("job_shop")
+        instances = entry.room("generator").training_instances(size, min(batch, 64), 0, 0)
+        model = entry.model(instances, entry.make_options(construction=construction, forced_moves=forced_moves))
+        self.simulation = Simulation(model, instances, batch, observe=observe, threads=threads)
+        self.simulation.reset()
+        self.draws = torch.rand(16, batch, model.spec.actions, generator=torch.Generator().manual_seed(0))
+        self.row = (
+            construction,
+            batch,
+            threads,
+            "graph" if observe else "none",
+            "applied" if forced_moves else "shown",
+        )
+        self.best = 0.0
+
+    def measure(self, seconds: float) -> None:
+        """Step for a while."""
+        spent, steps = 0.0, 0
+        while spent < seconds:
+            action = (self.draws[steps % 16] * self.simulation.mask).argmax(1)
+            begin = time.perf_counter()
+            self.simulation.step(action)
+            self.simulation.restart()
+            spent += time.perf_counter() - begin
+            steps += 1
+        self.best = max(self.best, steps * self.simulation.num_envs / spent)
+
+
+def processor() -> str:
+    """The name of the processor."""
+    with open("/proc/cpuinfo") as file:
+        return next((line.split(":")[1].strip() for line in file if line.startswith("model name")), "unknown")
+
+
+def main() -> None:
+    """Measure and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", default="15x15", help="JOBSxMACHINES")
+    parser.add_argument("--seconds", type=float, default=0.5, help="for each row and round")
+    parser.add_argument("--rounds", type=int, default=4)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    cases = [Case(arguments.size, name, *case) for name in ("non-delay", "active") for case in CASES]
+    for _ in range(arguments.rounds):
+        for case in cases:
+            case.measure(arguments.seconds)
+    load = os.getloadavg()[0]
+    print(f"{arguments.size}, {processor()}, {os.cpu_count()} cores, load {load:.1f}, {datetime.date.today()}\n")
+    print("| construction | batch | threads | observation | forced moves | decisions/s | us a decision |")
+    print("| --- | ---: | ---: | --- | --- | ---: | ---: |")
+    for case in cases:
+        print("| " + " | ".join(map(str, case.row)) + f" | {case.best:,.0f} | {1e6 / case.best:.3f} |")
+
+
+if __name__ == "__main__":
+    main()
