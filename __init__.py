@@ -8,6 +8,8 @@ Importing it registers the environments with Gymnasium. Four functions cover mos
     schedule.metrics()                           # {"makespan": 1433, ...}
 """
 
+import os
+
 from . import envs as envs
 from .envs.core.errors import DispatchGymError as DispatchGymError
 
@@ -74,7 +76,7 @@ def solve(instance, policy, *, seed: int = 0, samples: int = 1, time_limit: floa
     from .envs.core.solvers import Limits, resolve
     from .envs.core.solvers import solve as run_solver
 
-    instance = load(instance) if isinstance(instance, str) else instance
+    instance = load(instance) if isinstance(instance, str | os.PathLike) else instance
     limits = Limits(samples=samples, seed=seed, time_limit=time_limit, options=options)
     schedule = run_solver(resolve(policy, instance.family), [instance], limits)[0].schedule
     if schedule is None:

@@ -122,7 +122,7 @@ def show(results, arguments, entry) -> str:
         return tables.to_latex(rows)
     text = tables.to_text(rows, f"headroom of {arguments.headroom}" if arguments.headroom else "")
     if not arguments.headroom and all(result.best_known is None for result in results):
-        text += "No gap: nothing is known of these instances. Add an exact solver to --policies.\n"
+        text += "No gap: nothing is known of these instances. An exact solver among --policies, given the time, would tell.\n"
     return text
 
 
@@ -158,7 +158,12 @@ def run_command() -> int:
         return 0
     if arguments.out:
         make_folder(Path(arguments.out))
-    results = evaluate(entry, arguments)
+    try:
+        results = evaluate(entry, arguments)
+    except BaseException:
+        if arguments.out and not any(Path(arguments.out).iterdir()):
+            Path(arguments.out).rmdir()  # nothing came of it
+        raise
     print(show(results, arguments, entry), end="")
     if arguments.out:
         keep(results, arguments, entry)

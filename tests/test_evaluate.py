@@ -128,6 +128,73 @@ def test_out_keeps_results_and_table(call, tmp_path):
     assert table.startswith("| policy |") and "| spt |" in table
 
 
+def printed(text: str) -> list[list[str]]:
+    """The cells of a table as it is printed."""
+    rows = [line for line in text.splitlines() if line.startswith(("│", "┃"))]
+    return [[cell.strip() for cell in line.strip("│┃").replace("┃", "│").split("│")] for line in rows]
+
+
+def kept(folder: Path) -> list[list[str]]:
+    """The cells of the table in a folder."""
+    lines = (folder / "table.md").read_text().splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return [row for row in rows if not all(set(cell) <= set("-:") and cell for cell in row)]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--instances", "ft06", "la01", "--policies", "spt", "fifo"),
+        ("--instances", "ft06", "la01", "--policies", "spt", "fifo", "--detail"),
+        ("--headroom", "2x2"),
+    ],
+    ids=["means", "detail", "headroom"],
+)
+def test_the_table_that_is_kept_is_the_one_that_was_printed(call, words, tmp_path):
+    status, out, _ = call(*words, "--out", tmp_path / "run")
+    assert status == 0 and len(printed(out)) > 2 and kept(tmp_path / "run") == printed(out)
+    if "--headroom" in words:
+        assert "naive rule" in out
+    if "--detail" in words:
+        assert printed(out)[1][:2] == ["ft06", "88"]
+
+
+@pytest.mark.parametrize("name", ["results.jsonl", "table.md"])
+def test_results_are_never_overwritten(call, name, tmp_path, monkeypatch):
+    (tmp_path / name).write_text("mine")
+    monkeypatch.setattr(evaluate, "evaluate", lambda *_: pytest.fail("hours were spent on what cannot be kept"))
+    status, out, err = call(*GOOD, "--out", tmp_path)
+    assert status == 2 and out == "" and err.count("\n") == 1
+    assert err == f"error: --out {tmp_path} already holds {name}; name another folder\n"
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, "mine")]
+
+
+def test_a_folder_with_other_things_in_it_will_do(call, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    assert call(*GOOD, "--out", tmp_path)[0] == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.txt", "results.jsonl", "table.md"]
+
+
+HINT = "An exact solver among --policies, given the time, would tell."
+
+
+def test_a_table_without_gaps_says_what_would_give_them(call):
+    words = ("--instances", "4x3:0-1", "--policies", "spt")
+    status, out, _ = call(*words)
+    assert status == 0 and out.splitlines()[-1].endswith(HINT) and printed(out)[1][3] == "-"
+    out = call(*words, "cp-sat")[1]
+    assert HINT not in out and "-" not in (row[3] for row in printed(out)[1:])
+    assert HINT not in call("--instances", "ft06", "4x3:0", "--policies", "spt")[1]
+    for style in ("json", "csv", "latex"):
+        assert HINT not in call(*words, "--format", style)[1], "a program reads this"
+
+
+def test_an_interval_of_a_handful_is_not_printed(call):
+    names = [f"la{number:02d}" for number in range(1, 6)]
+    assert " .. " in printed(call("--instances", *names, "--policies", "spt")[1])[1][4]
+    assert printed(call("--instances", *names[:4], "--policies", "spt")[1])[1][4] == "-"
+
+
 def test_list_names_everything(call):
     status, out, _ = call("--list")
     assert status == 0
@@ -155,8 +222,24 @@ def test_a_trained_folder_is_a_policy(call, trained):
         results = [Result.from_json(line) for line in out.splitlines()]
         assert status == 0 and [r.policy for r in results] == [str(folder)] * 2 + ["spt"] * 2
         assert not any(r.violations for r in results)
-    schedule = dispatchgym.solve(dispatchgym.load("ft06"), str(trained), samples=4)
-    assert dispatchgym.validate(dispatchgym.load("ft06"), schedule) == []
+    for folder in (str(trained), trained):
+        schedule = dispatchgym.solve("ft06", folder, samples=4)
+        assert dispatchgym.validate(dispatchgym.load("ft06"), schedule) == []
+
+
+def test_a_trained_policy_keeps_the_options_it_was_trained_with(call, trained):
+    """While the rules beside it dispatch in what the user asks for, and each line says in what."""
+    found = {}
+    for construction in ("active", "non-delay", "insertion"):
+        words = ("--instances", "la01-03", "--policies", trained, "spt", "cp-sat", "--construction", construction)
+        status, out, _ = call(*words, "--samples", 2, "--format", "json")
+        results = [Result.from_json(line) for line in out.splitlines()]
+        assert status == 0
+        for policy, chosen, samples in (("spt", construction, 2), (str(trained), "active", 2), ("cp-sat", None, 1)):
+            rows = [r for r in results if r.policy == policy]
+            assert {r.options.get("construction") for r in rows} == {chosen} and {r.samples for r in rows} == {samples}
+            found.setdefault(policy, set()).add(tuple(r.value for r in rows))
+    assert len(found[str(trained)]) == 1 and len(found["spt"]) == 3
 
 
 def overlapping(instance, limits) -> Answer:
@@ -201,6 +284,7 @@ GOOD = ("--instances", "ft06", "--policies", "spt")
         (("--instances", "ft06", "--policies", "."), ["checkpoint"]),
         ((*GOOD, "--construction", "foo"), ["construction", "'foo'", "non-delay", "active", "insertion"]),
         ((*GOOD, "--construction", "1.5"), ["construction", "1.5"]),
+        (("--instances", "ft06", "--policies", "cp-sat", "--construction", "foo"), ["construction", "'foo'"]),
         ((*GOOD, "--observation", "graph"), ["observation", "jobs, operations"]),
         ((*GOOD, "--forced-moves", "maybe"), ["forced_moves", "True or False"]),
         ((*GOOD, "--samples", "0"), ["samples", "1"]),
@@ -231,19 +315,22 @@ def test_a_missing_gpu_is_one_line(call):
 
 def test_an_unknown_family_is_one_line(call):
     status, _, err = call("--list", family="flow-shop")
-    assert status == 2 and err.startswith("error: unknown family 'flow-shop'; known: ") and "job" in err
+    assert status == 2 and err == "error: unknown family 'flow-shop'; known: job-shop\n"
 
 
 @pytest.mark.parametrize("words", [("--format", "yaml"), ("--wrong", "1"), ("--samples", "many")], ids=str)
 def test_flags_that_mean_nothing_name_themselves(call, words):
     status, out, err = call(*GOOD, *words)
     assert status == 2 and out == "" and words[0] in err
+    assert err.startswith("error: ") and err.count("\n") == 1
 
 
-def test_a_folder_that_cannot_be_written_is_one_line(call, tmp_path):
+def test_a_folder_that_cannot_be_written_is_one_line(call, tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluate, "evaluate", lambda *_: pytest.fail("hours were spent on what cannot be kept"))
     (tmp_path / "file").write_text("")
-    status, _, err = call(*GOOD, "--out", tmp_path / "file")
-    assert status == 2 and err.startswith("error: --out") and err.count("\n") == 1
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        status, out, err = call(*GOOD, "--out", folder)
+        assert status == 2 and out == "" and err.startswith("error: --out") and err.count("\n") == 1
 
 
 def test_a_malformed_file_is_one_line_with_its_line(call, tmp_path):

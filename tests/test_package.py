@@ -1,4 +1,4 @@
-"""The package as a user meets it: four functions, doctests, and what the project file promises."""
+"""The package as a user meets it: a few functions, doctests, and what the project file promises."""
 
 import doctest
 import importlib
@@ -55,7 +55,30 @@ def test_four_lines_of_python():
     schedule = dispatchgym.solve(instance, "fdd/mwkr")
     assert dispatchgym.validate(instance, schedule) == []
     assert schedule.metrics()["makespan"] == 1433
-    assert set(dispatchgym.__all__) <= set(dir(dispatchgym))
+    assert all(hasattr(dispatchgym, name) for name in dispatchgym.__all__)
+    with pytest.raises(AttributeError, match="'dispatchgym' has no attribute 'Ruler'"):
+        dispatchgym.Ruler  # noqa: B018
+
+
+def test_a_rule_of_ones_own():
+    """With the options of the shipped rules it is the shipped rule."""
+    spt = dispatchgym.Rule(lambda c: c.processing_time, options={"construction": "non-delay"})
+    assert dispatchgym.solve("ta01", spt).metrics()["makespan"] == 1462
+    assert dispatchgym.solve("ta01", "spt").metrics()["makespan"] == 1462
+    bare = dispatchgym.Rule(lambda c: c.processing_time)
+    assert bare.doc == "" and bare.options is None
+    assert dispatchgym.solve("ta01", bare).metrics()["makespan"] == 1966, "alone it dispatches as environments do"
+    assert dispatchgym.solve("ta01", bare, construction="insertion").metrics()["makespan"] == 2099
+
+
+def test_instances_are_solved_by_name(tmp_path):
+    path = tmp_path / "shop.txt"
+    path.write_text("2 2\n0 3 1 4\n1 5 0 6\n", "utf-8")
+    for named in ("6x6:3", str(path), str(tmp_path / "*.txt")):
+        assert (
+            dispatchgym.solve(named, "spt").entries.tolist()
+            == dispatchgym.solve(dispatchgym.load(named), "spt").entries.tolist()
+        )
 
 
 def test_violations_come_in_words():
@@ -76,6 +99,10 @@ def test_violations_come_in_words():
         (lambda: dispatchgym.load("ta99"), UnknownNameError, "ta01-80"),
         (lambda: dispatchgym.load("ta01", "flow_shop"), UnknownNameError, "job_shop"),
         (lambda: dispatchgym.load("./none.txt"), InstanceError, "none.txt"),
+        (lambda: dispatchgym.solve("ta99", "spt"), UnknownNameError, "ta01-80"),
+        (lambda: dispatchgym.solve("6x6:0-2", "spt"), OptionError, "stands for 3 instances"),
+        (lambda: dispatchgym.solve("ft06", dispatchgym.Rule(lambda c: c.weight)), AttributeError, "processing_time"),
+        (lambda: dispatchgym.solve("ft06", dispatchgym.Rule(lambda c: c.processing_time[0])), OptionError, "candidate"),
         (lambda: dispatchgym.solve(dispatchgym.load("ft06"), "alphabet"), UnknownNameError, "mwkr"),
         (lambda: dispatchgym.solve(dispatchgym.load("ft06"), "spt", colour=1), OptionError, "construction"),
         (lambda: dispatchgym.solve(dispatchgym.load("ft06"), "cp-sat", time_limit=0), OptionError, "time_limit"),

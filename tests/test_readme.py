@@ -90,13 +90,15 @@ def test_commands_mean_something(command, monkeypatch):
 def check_train(words: list[str]) -> None:
     if words[-1] == "--help":
         return
-    entry, arguments = parse(train.Arguments, "train.py", "", default="job-shop")
+    entry, arguments = parse(train.Arguments, "train.py", "Text.", "", default="job-shop")
+    if arguments.resume:
+        arguments.check_alone()
     train.configuration(entry, arguments)
     assert not arguments.resume or arguments.resume.startswith(f"runs/{entry.command}-")
 
 
 def check_evaluate() -> None:
-    entry, arguments = parse(evaluate.Arguments, "evaluate.py", "")
+    entry, arguments = parse(evaluate.Arguments, "evaluate.py", "Text.", "")
     entry.make_options(**given_options(arguments, entry))
     for policy in arguments.policies:
         trained = re.fullmatch(rf"runs/{entry.command}-(.+)-\d+", policy)

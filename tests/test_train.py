@@ -71,9 +71,17 @@ def test_its_results_are_read_back(finished):
     results = [Result.from_json(line) for line in (finished / "results.jsonl").read_text().splitlines()]
     smoke = preset("job_shop", "smoke")
     learned = {"learned, greedy", f"learned, best of {smoke.samples}"}
-    assert {r.policy for r in results} == {*smoke.rules, *learned, "cp-sat"}
-    assert len(results) == 10 * (len(smoke.rules) + 3) and not any(r.violations for r in results)
+    rules = {rule: sum(r.value / r.best_known for r in results if r.policy == rule) for rule in smoke.rules}
+    rival = f"{min(rules, key=rules.get)}, best of {smoke.samples}"
+    assert {r.policy for r in results} == {*smoke.rules, *learned, rival, "cp-sat"}
+    assert len(results) == 10 * (len(smoke.rules) + 4) and not any(r.violations for r in results)
     assert all(r.gap is not None and r.gap >= 0 for r in results)
+    for r in results:
+        assert r.samples == (smoke.samples if "best of" in r.policy else 1)
+        if r.policy in learned:
+            assert r.options == {"construction": "0.9", "forced_moves": True, "observation": "jobs"}
+        elif r.policy != "cp-sat":
+            assert r.options["construction"] == "non-delay"
     table = (finished / "table.md").read_text()
     assert "## 4x3 held out" in table and "| learned, greedy |" in table and "paired 95 % interval" in table
 
@@ -83,6 +91,8 @@ def test_its_curves_are_there(finished):
     events.Reload()
     shown = {"evaluation/gap", "evaluation/spt", "time/steps_per_s", "train/policy_loss"}
     assert shown <= set(events.Tags()["scalars"])
+    header, _ = checkpoint.read(checkpoint.newest(finished))
+    assert events.Scalars("evaluation/gap")[-1].step == header["num_timesteps"], "the policy that is kept has no point"
 
 
 def test_it_is_a_policy(finished):
@@ -115,6 +125,25 @@ def test_a_run_that_ended_can_be_made_longer(call, finished, tmp_path):
     header, _ = checkpoint.read(checkpoint.newest(longer))
     assert header["num_timesteps"] >= 900 and header["config"]["options"]["construction"] == "0.9"
     assert tensors_of(longer) != before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--preset", "main"), ("--seed", "5"), ("--device", "cpu"), ("--out", "elsewhere"), ("--threads", "1"),
+        ("--checkpoint-every", "3"), ("--evaluate-every", "7"), ("--construction", "active"),
+        ("--forced-moves", "True"), ("--observation", "jobs"), ("--timesteps", "900", "--seed", "5"),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_resumed_run_goes_on_as_it_began(call, finished, words, tmp_path, monkeypatch):
+    """Flags that it would not heed are refused, and nothing is trained or made."""
+    monkeypatch.chdir(tmp_path)
+    before = sorted(path.name for path in finished.iterdir())
+    status, out, err = call("job-shop", "--resume", finished, *words)
+    assert status == 2 and out == "" and err.startswith(f"error: {words[-2]} cannot be changed with --resume")
+    assert err.count("\n") == 1
+    assert sorted(path.name for path in finished.iterdir()) == before and list(tmp_path.iterdir()) == []
 
 
 def test_without_a_name_runs_do_not_overwrite_each_other(call, tmp_path, monkeypatch):
@@ -169,7 +198,26 @@ def test_a_missing_gpu_is_one_line_and_leaves_nothing(call, tmp_path):
 
 def test_an_unknown_family_is_one_line(call):
     status, _, err = call("flow-shop", "--preset", "smoke")
-    assert status == 2 and err.startswith("error: unknown family 'flow-shop'; known: ")
+    assert status == 2 and err == "error: unknown family 'flow-shop'; known: job-shop\n"
+
+
+@pytest.mark.parametrize("words", [("--presett", "smoke"), ("--seed", "many"), ("--seed",), ("smoke",)], ids=" ".join)
+def test_flags_that_mean_nothing_are_one_line(call, words):
+    status, out, err = call("job-shop", *words)
+    assert status == 2 and out == "" and err.startswith("error: ") and err.count("\n") == 1
+    assert words[0] in err and "train.py job-shop --help" in err
+
+
+def test_help_shows_the_flags_with_and_without_a_family(call):
+    shown = []
+    for words in (("--help",), ("-h",), ("job-shop", "--help")):
+        status, out, err = call(*words)
+        assert status == 0 and err == ""
+        shown.append(out)
+    assert shown[0] == shown[1] == shown[2]
+    for flag in ("--preset", "--resume", "--no-compare", "--construction"):
+        assert flag in out
+    assert "python train.py" not in out and "the preset's" in out
 
 
 def test_a_folder_in_use_is_not_written_to(call, finished, tmp_path):

@@ -50,9 +50,9 @@ def parse(base: type, program: str, description: str, hint: str, default: str | 
         print(f"{description}\n\nusage: {program} FAMILY [flags]\nfamilies: {', '.join(commands)}")
         print(f"\nFlags of a family: {program} {next(iter(commands))} --help")
         raise SystemExit(0 if words else 2)
-    if words[0] not in commands:
+    entry = commands.get(words[0].replace("_", "-"))
+    if entry is None:
         raise UnknownNameError("family", words[0], commands)
-    entry = commands[words[0]]
     arguments = _read_flags(
         with_options(base, entry, hint), words[1:], f"{program} {entry.command}", description.splitlines()[0]
     )

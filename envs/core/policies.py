@@ -79,9 +79,11 @@ class Rule:
         """See Policy.act."""
         # Legal keys are made finite first, so that no illegal one can ever be the smallest.
         key = self.key(Columns(simulation))
-        if key.shape != simulation.mask.shape:
-            raise OptionError(f"the key of a rule is one number per candidate, {tuple(simulation.mask.shape)}, "
-                              f"got shape {tuple(key.shape)}")  # fmt: skip
+        if not isinstance(key, torch.Tensor) or key.shape != simulation.mask.shape:
+            raise OptionError(
+                f"the key of a rule is a tensor of one number per candidate, {tuple(simulation.mask.shape)}, "
+                f"got {tuple(key.shape) if isinstance(key, torch.Tensor) else key!r}"
+            )
         key = key.double().nan_to_num(nan=_LARGEST).clamp(-_LARGEST, _LARGEST)
         key = key.masked_fill(simulation.mask == 0, float("inf"))
         best = key.argmin(dim=1)  # torch returns the first of equal minima

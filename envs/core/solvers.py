@@ -142,7 +142,7 @@ def run(policy, instances: Sequence[Instance], limits: Limits) -> list[Answer]:
 def options_of(policy, limits: Limits, entry):
     """The options a policy runs with: a trained one's own, a rule's as the user overrides them."""
     asked = entry.make_options(**{**(policy.options or {}), **limits.options})
-    return entry.make_options(**policy.options) if policy.observes else asked
+    return entry.make_options(**(policy.options or {})) if policy.observes else asked
 
 
 def _best_of(policy, model, instances, limits: Limits, samples: int, generator) -> list[tuple[Schedule, float]]:
@@ -187,6 +187,8 @@ def resolve(name, family_name: str):
     """
     policies = family(family_name).policies
     if not isinstance(name, str | os.PathLike):
+        if not isinstance(name, Exact) and not callable(getattr(name, "act", None)):
+            raise OptionError(f"a policy is a name, a folder, a Rule or an object with act(), got {name!r}")
         return name
     name = os.fspath(name)
     if name.lower() in policies:

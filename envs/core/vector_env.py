@@ -38,7 +38,7 @@ class DispatchVectorEnv(VectorEnv):
         group: environments that share their instances.
         copy: clone observations before handing them out.
         final_observation: report ``final_obs``; each step then looks whether an episode ended, which waits for a GPU.
-        final_schedules: report ``final_schedules``, the schedule of every episode that ended by environment.
+        final_schedules: report ``final_schedules``, (B,) objects: the schedule of every episode that ended, else None.
         numpy: the NumPy face: everything handed out is a NumPy array.
         threads: CPU threads for large batches; None chooses.
         render_mode: ``None``, ``"rgb_array"`` or ``"ansi"``.
@@ -79,6 +79,7 @@ class DispatchVectorEnv(VectorEnv):
         self.simulation = Simulation(
             self.model, instances, num_envs, device=device, group=group, shuffled=shuffled, threads=threads
         )
+        self.simulation.reseed(int(np.random.default_rng().integers(2**31)))  # until a reset brings a seed
         self.device = self.simulation.device
         self.single_observation_space = observation_space(self.model.spec)
         self.single_action_space = action_space(self.model.spec)
@@ -144,8 +145,10 @@ class DispatchVectorEnv(VectorEnv):
             result["final_obs"] = self._observe(clone=True)
             result["_final_obs"] = self._face(done)
         if self._final_schedules:
-            ended = done.nonzero().squeeze(1).tolist()
-            result["final_schedules"] = {i: self.simulation.schedule(i) for i in ended}
+            schedules = np.full(self.num_envs, None, dtype=object)
+            for i in done.nonzero().squeeze(1).tolist():
+                schedules[i] = self.simulation.schedule(i)
+            result["final_schedules"], result["_final_schedules"] = schedules, self._face(done)
         return result
 
     def action_masks(self) -> torch.Tensor | np.ndarray:

@@ -54,11 +54,19 @@ def watched(tmp_path_factory):
 
 def test_the_gap_is_shown_as_it_was(watched):
     ppo, _, gaps, events = watched
-    assert [iteration for iteration, *_ in gaps] == [i for i in range(1, ppo.iteration + 1) if i % 4 == 1]
+    assert [i for i, *_ in gaps] == [*(i for i in range(1, ppo.iteration + 1) if i % 4 == 1), ppo.iteration]
     shown = [(event.step, event.value) for event in events.Scalars("evaluation/gap")]
     assert len(shown) == len(gaps) > 1
     for (step, value), (_, steps, gap) in zip(shown, gaps, strict=True):
         assert step == steps and value == pytest.approx(gap, rel=1e-5) and 0 <= gap < 2
+
+
+def test_the_last_point_is_that_of_the_policy_that_is_kept(watched):
+    """Not of the one before the last gradient steps, nor of some iterations ago."""
+    ppo, watch, gaps, events = watched
+    last = events.Scalars("evaluation/gap")[-1]
+    assert last.step == ppo.num_timesteps and last.value == pytest.approx(watch._gap(ppo.evaluator())[0], rel=1e-5)
+    assert events.Scalars("evaluation/spt")[-1].step == last.step
 
 
 def test_every_rule_is_a_horizontal_line(watched):
@@ -74,19 +82,20 @@ def test_every_rule_is_a_horizontal_line(watched):
 def test_speed_and_losses_are_shown(watched):
     ppo, _, _, events = watched
     tags = set(events.Tags()["scalars"])
-    train = {f"train/{name}" for name in ("policy_loss", "value_loss", "entropy", "clip_fraction", "gradient_norm")}
+    train = {f"train/{name}" for name in ("policy_loss", "entropy", "clip_fraction", "gradient_norm")}
     assert train | {"time/steps_per_s", "rollout/ep_rew_mean", "rollout/decisions", "rollout/makespan_4x3"} <= tags
+    assert "train/value_loss" not in tags, "a loss that is not minimised has no curve"
     speeds = [event.value for event in events.Scalars("time/steps_per_s")]
     assert len(speeds) == ppo.iteration and min(speeds) > 0
     steps = [event.step for event in events.Scalars("train/policy_loss")]
-    assert steps == sorted(steps) and steps[-1] <= ppo.num_timesteps
+    assert steps == sorted(steps) and steps[-1] == ppo.num_timesteps and len(steps) == ppo.iteration
 
 
 def test_a_schedule_is_drawn_at_each_evaluation(watched):
     _, _, gaps, events = watched
     (tag,) = events.Tags()["images"]
     images = events.Images(tag)
-    assert tag.startswith("schedule") and len(images) == len(gaps)
+    assert tag.split("/")[:2] == ["evaluation", "schedule"] and len(images) == len(gaps)
     assert all(image.encoded_image_string.startswith(b"\x89PNG") and image.width > 100 for image in images)
 
 

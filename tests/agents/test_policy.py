@@ -1,5 +1,7 @@
 """The network as a policy: inside stock Stable-Baselines3, and before the evaluator."""
 
+from dataclasses import asdict
+
 import gymnasium
 import numpy as np
 import pytest
@@ -156,23 +158,31 @@ def test_leaving_finished_episodes_out_changes_nothing():
     assert compacted > 1 and bool((simulation.terminated == 1).all()) and not bool(simulation.illegal.any())
 
 
-def test_options_of_the_user_win():
-    shops = instances("6x6:0-19", "job_shop")
-    policy = make_policy(construction="active")
-    found = [
-        sum(a.schedule.metrics()["makespan"] for a in run(policy, shops, Limits(options=options)))
-        for options in ({}, {"construction": "active"}, {"construction": "non-delay"})
-    ]
-    assert found[0] == found[1] != found[2]
-    with pytest.raises(OptionError, match="known: construction"):
-        run(policy, shops, Limits(options={"colour": 1}))
+@pytest.mark.parametrize(
+    "own", [{"construction": "active"}, {"construction": "insertion", "forced_moves": False}, {}], ids=str
+)
+def test_it_runs_as_it_was_trained_whatever_the_user_asks(own):
+    """Options of the user are those of rules; a network keeps its choice set, its moves and its graph."""
+    shops = instances("6x6:0-9", "job_shop")
+    policy = make_policy(**own)
+    asked = [{}, {"construction": "non-delay"}, {"forced_moves": True}, {"observation": "operations"}]
+    answers = [run(policy, shops, Limits(options=options)) for options in asked]
+    entries = [[answer.schedule.entries.tolist() for answer in row] for row in answers]
+    assert entries[0] == entries[1] == entries[2] == entries[3]
+    trained = asdict(family("job_shop").make_options(**own))
+    assert all(answer.options == trained for row in answers for answer in row), "what it ran with is what is reported"
+    other = run(make_policy(construction="non-delay"), shops, Limits())
+    assert [answer.schedule.entries.tolist() for answer in other] != entries[0], "so this shows little"
 
 
-def test_the_observation_it_reads_is_its_own():
-    """Its weights fit one graph; asking for another is an error, asking for its own is not."""
+def test_the_graph_it_reads_is_its_own():
     shops = instances("3x3:0", "job_shop")
     policy = make_policy(construction="active", observation="operations")
-    with pytest.raises(OptionError, match="observation is 'operations'.*cannot be 'jobs'"):
-        run(policy, shops, Limits(options={"observation": "jobs"}))
-    answer = run(policy, shops, Limits(options={"observation": "operations"}))[0]
-    assert answer.schedule.violations() == []
+    answer = run(policy, shops, Limits(options={"observation": "jobs"}))[0]
+    assert answer.schedule.violations() == [] and answer.options["observation"] == "operations"
+
+
+def test_options_that_do_not_exist_are_refused_all_the_same():
+    for options, words in (({"colour": 1}, "known: construction"), ({"construction": "fastest"}, "fastest")):
+        with pytest.raises(OptionError, match=words):
+            run(make_policy(), instances("3x3:0", "job_shop"), Limits(options=options))

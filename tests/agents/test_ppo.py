@@ -62,7 +62,8 @@ def test_it_learns(seed):
 
 
 def test_gae_and_a_value_learn_too():
-    ppo = make_ppo(("4x4",), 6, 6, advantage="gae", value_weight=0.5, learning_rate=3e-3, average=0.05)
+    ppo = make_ppo(("4x4",), 6, 6, advantage="gae", learning_rate=3e-3, average=0.05)
+    assert ppo.value_weight == 0.5
     value = [p.clone() for name, p in ppo.policy.named_parameters() if "network.value" in name]
     shops = instances(["4x4:0-59"], "job_shop")
     untrained = mean_makespan(ppo.evaluator(), shops)
@@ -160,10 +161,29 @@ def test_schedules_fall_to_their_ends():
         assert weight == pytest.approx(0.4 * left, abs=1e-9)
         assert rate == pytest.approx(0.01 * max(0.25, left))
     assert weights_of_entropy[0][2] > 0.009 and weights_of_entropy[-1][2] == pytest.approx(0.0025)
-    names = {"policy_loss", "value_loss", "entropy", "clip_fraction", "gradient_norm", "minibatches"}
+    names = {"policy_loss", "entropy", "clip_fraction", "gradient_norm", "minibatches"}
     assert {f"train/{name}" for name in names} <= records.rows[-1].keys()
+    assert "train/value_loss" not in records.rows[-1]
     assert {"rollout/ep_rew_mean", "rollout/ep_len_mean", "rollout/makespan_3x3"} <= records.rows[-1].keys()
     assert all(np.isfinite(value) for value in records.rows[-1].values())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "weight"),
+    [({}, 0), ({"value_weight": 0.2}, 0.2), ({"advantage": "gae"}, 0.5), ({"advantage": "gae", "value_weight": 2}, 2)],
+    ids=str,
+)
+def test_the_value_is_trained_where_it_has_a_weight(arguments, weight):
+    ppo = make_ppo(("3x3",), **arguments)
+    records = Records()
+    ppo.set_logger(Logger(None, [records]))
+    head = [p.clone() for name, p in ppo.policy.named_parameters() if "network.value" in name]
+    ppo.learn(200, log_interval=1)
+    after = [p for name, p in ppo.policy.named_parameters() if "network.value" in name]
+    assert ppo.value_weight == weight and len(head) > 1
+    assert all(torch.equal(a, b) != (weight > 0) for a, b in zip(after, head, strict=True))
+    losses = [row["train/value_loss"] for row in records.rows if "train/value_loss" in row]
+    assert bool(losses) == (weight > 0) and all(loss > 0 for loss in losses)
 
 
 def test_the_loss_is_the_clipped_objective():
@@ -369,6 +389,27 @@ def test_sampled_probabilities_are_those_it_learns_from():
 def test_arguments_that_make_no_sense_are_refused():
     with pytest.raises(OptionError, match="advantage must be one of group, gae"):
         make_ppo(advantage="montecarlo")
+
+
+@pytest.mark.parametrize("weight", [0, 0.0, -1.0, float("nan")])
+def test_gae_without_a_value_is_refused(weight):
+    with pytest.raises(OptionError, match="value_weight must be positive with advantage 'gae'"):
+        make_ppo(advantage="gae", value_weight=weight)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["ent_coef", "vf_coef", "target_kl", "normalize_advantage", "clip_range_vf", "use_sde", "n_steps", "gamma"],
+)
+def test_keywords_without_effect_are_refused(name):
+    """Stable-Baselines3 knows them, so a user would believe that they are heeded."""
+    with pytest.raises(OptionError, match=f"{name} .*no effect"):
+        make_ppo(**{name: None})
+
+
+def test_keywords_with_an_effect_are_passed_on(tmp_path):
+    ppo = make_ppo(tensorboard_log=str(tmp_path), verbose=0, stats_window_size=7)
+    assert ppo.tensorboard_log == str(tmp_path) and ppo._stats_window_size == 7
 
 
 def test_a_group_of_one_has_no_baseline():

@@ -123,6 +123,94 @@ def test_same_seed_same_trajectory(variant, legal):
             assert all(equal(x, y) for x, y in zip(a, b, strict=True))
 
 
+def digests_of(vector) -> list[str]:
+    return [instance.digest for instance in vector.simulation.instances]
+
+
+def test_every_reset_draws_a_new_bank(default, legal):
+    """A loop that resets now and then never trains on the same instances again, and a seed makes it repeatable."""
+    vector, other = default.make_vec(4, bank=8), default.make_vec(4, bank=8)
+    banks = []
+    for seed in (3, None, None, 3, None):
+        for environment in (vector, other):
+            environment.reset(seed=seed)
+        assert digests_of(vector) == digests_of(other)
+        banks.append(digests_of(vector))
+    assert banks[0] == banks[3] and banks[1] == banks[4]
+    assert len({digest for bank in banks[:3] for digest in bank}) == 24
+    for _ in range(60):  # and between resets the bank stays
+        vector.step(legal(vector.action_masks().int(), np.random.default_rng(0)))
+    assert digests_of(vector) == banks[4]
+
+
+def test_without_a_seed_instances_are_random(default):
+    drawn = set()
+    for _ in range(3):
+        vector = default.make_vec(2, bank=4)
+        drawn |= set(digests_of(vector))
+        vector.reset()
+        drawn |= set(digests_of(vector))
+    assert len(drawn) == 3 * 2 * 4
+
+
+def test_given_instances_are_never_replaced(default):
+    instances = load_many(default.instances, default.family)
+    vector = default.make_vec(3, instance=instances)
+    for seed in (0, None, 1, None):
+        vector.reset(seed=seed)
+        assert vector.simulation.instances == instances
+
+
+@pytest.mark.parametrize("generated", [True, False])
+def test_a_chosen_bank_begins_with_its_first(default, legal, generated):
+    """With a seed or without one, at first or after other episodes."""
+    bank, chosen = (list(default.make_vec(1, bank=5).simulation.instances) for _ in range(2))
+    vector = default.make_vec(3, bank=5) if generated else default.make_vec(3, instance=bank)
+    rng = np.random.default_rng(0)
+    for seed in (None, 1, None):
+        _, info = vector.reset(seed=seed, options={"instances": chosen})
+        assert digests_of(vector) == [instance.digest for instance in chosen]
+        assert all(vector.simulation.instance_of(place) is chosen[place] for place in range(3))
+        for _ in range(40):  # episodes that the next reset must not count on from
+            *_, info = vector.step(legal(info["action_mask"], rng))
+
+
+@pytest.mark.parametrize("numpy", [False, True])
+def test_schedules_of_episodes_that_ended(variant, legal, numpy):
+    """Complete, feasible, and of the value that is reported; the next episode has begun when they are handed out."""
+    vector = variant.make_vec(3, instance=variant.instances, final_schedules=True, numpy=numpy)
+    objective, rng, ended, illegal = vector.model.objective, np.random.default_rng(0), 0, 0
+    _, info = vector.reset(seed=0)
+    assert "final_schedules" not in info
+    for number in range(60):
+        played = [vector.simulation.instance_of(place) for place in range(3)]
+        actions = legal(torch.as_tensor(info["action_mask"]), rng)
+        actions[0] = -1 if number == 5 else actions[0]
+        *_, info = vector.step(actions.numpy() if numpy else actions)
+        reported = [place for place, schedule in enumerate(info["final_schedules"]) if schedule is not None]
+        assert reported == np.flatnonzero(info["_final_schedules"]).tolist()
+        assert reported == np.flatnonzero(info["_final_info"]).tolist()
+        for place in reported:
+            schedule = info["final_schedules"][place]
+            assert schedule.instance is played[place]
+            if info["final_info"]["illegal_action"][place]:
+                illegal += 1
+                assert schedule.violations()
+                continue
+            ended += 1
+            assert schedule.violations() == []
+            assert schedule.metrics()[objective] == int(info["final_info"][objective][place])
+    assert ended > 3 and illegal == 1
+
+
+def test_schedules_of_ended_episodes_cost_nothing_unless_asked_for(default, legal):
+    ended = 0
+    for _, *result, info in walk(default.make_vec(2, bank=2), 60, legal):
+        assert "final_schedules" not in info
+        ended += int(result[1].sum()) if result else 0
+    assert ended
+
+
 def test_other_seed_other_instances(default):
     vector = default.make_vec(4, bank=8)
     digests = []

@@ -98,6 +98,16 @@ def test_unknown_presets_and_families():
         names("../job_shop")
 
 
+def test_a_family_may_be_named_as_on_the_command_line(tmp_path):
+    path = tmp_path / "shop.txt"
+    path.write_text(format(load("ft06")))
+    for name in ("ta01", "6x6:3", path):
+        assert load(name, "job-shop").digest == load(name, "job_shop").digest
+    assert load("ta01", "job-shop").family == "job_shop"
+    assert names("job-shop") == names() and presets("job-shop") == presets() and summary("job-shop") == summary()
+    assert bounds("ta01", "job-shop") == bounds("ta01")
+
+
 def test_load_wants_exactly_one():
     with pytest.raises(OptionError, match="'ta' stands for 80 instances"):
         load("ta")

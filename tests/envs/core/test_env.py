@@ -78,6 +78,26 @@ def test_render_without_a_mode_warns():
         assert env.render() is None
 
 
+@pytest.mark.parametrize("construction", ["active", "insertion"])
+def test_the_twin_goes_on_from_where_the_environment_stands(construction):
+    env = make(instance="4x3:0", construction=construction)
+    _, info = env.reset(seed=0)
+    rng, done = np.random.default_rng(0), False
+    action = int(rng.choice(np.flatnonzero(info["action_mask"])))
+    info = env.step(action)[-1]
+    twin = env.twin()
+    assert twin.state.steps[0] == 1
+    while not done:
+        assert (twin.state.action_mask[0] == info["action_mask"]).all() and twin.state.bound[0] == info["makespan"]
+        action = int(rng.choice(np.flatnonzero(info["action_mask"])))
+        before = twin.state.steps[0]
+        _, reward, done, _, info = env.step(action)
+        assert twin.state.steps[0] == before, "a twin is a copy"
+        twin.step([action])
+        assert twin.state.reward[0] == np.float32(reward) and bool(twin.state.terminated[0]) == done
+    assert (twin.state.start == env.simulation.engine.tensors["start"].numpy()).all()
+
+
 def test_a_failed_reset_keeps_the_episode():
     env = make(instance="4x3:0")
     env.reset(seed=0)

@@ -1,16 +1,17 @@
 """Evaluation: every answer is judged by the validator, and bounds come from where they may come from."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import pytest
 import torch
 
 from dispatchgym.envs.core import registry
-from dispatchgym.envs.core.errors import ScheduleError
+from dispatchgym.envs.core.errors import OptionError, ScheduleError
 from dispatchgym.envs.core.evaluation import evaluate
+from dispatchgym.envs.core.policies import Rule
 from dispatchgym.envs.core.schedule import Schedule
-from dispatchgym.envs.core.solvers import Answer, Exact, Limits, resolve
+from dispatchgym.envs.core.solvers import Answer, Exact, Limits, resolve, solve
 
 
 def named(*names: str) -> dict[str, object]:
@@ -61,6 +62,51 @@ def test_an_exact_solver_gives_bound_and_best_known_to_all():
     for spt, exact in zip(results[:3], results[3:], strict=True):
         assert spt.lower_bound == exact.lower_bound == spt.best_known == exact.value
         assert exact.gap == 0 and spt.gap >= 0
+
+
+@pytest.mark.parametrize("weak", [True, False])
+def test_best_known_is_the_best_of_anybody_where_an_exact_solver_took_part(weak):
+    """Under a short time limit it may be a rule's schedule that is the best there is, and no gap is negative."""
+    shops = registry.instances(["6x6:0-3", "ft06"], "job_shop")
+    worst = answering(lambda instance: solve(resolve("lpt", "job_shop"), [instance], Limits())[0].schedule, lower=1)
+    policies = named("spt", "mopnr", "lpt") | ({"exact": worst} if weak else named("cp-sat"))
+    results = evaluate(policies, shops, Limits())
+    for shop in shops[:-1]:
+        rows = [r for r in results if r.digest == shop.digest]
+        best = min(r.value for r in rows)
+        assert {r.best_known for r in rows} == {best} and min(r.gap for r in rows) == 0
+        assert {r.lower_bound for r in rows} == {1 if weak else best}
+        if weak:
+            assert best < next(r.value for r in rows if r.policy == "exact")
+    assert {r.best_known for r in results if r.instance == "ft06"} == {55}, "the catalogue speaks for its own"
+
+
+def test_an_exact_solver_without_an_answer_makes_nothing_known():
+    mute = answering(lambda instance: None, lower=5)
+    result = evaluate(named("spt") | {"mute": mute}, registry.instances("4x3:0", "job_shop"), Limits())[0]
+    assert result.best_known is result.gap is None and result.lower_bound == 5
+
+
+@pytest.mark.parametrize("options", [{"colour": 1}, {"construction": "foo"}, {"forced_moves": "maybe"}], ids=str)
+@pytest.mark.parametrize("names", [("cp-sat",), ("spt", "cp-sat"), ()], ids=str)
+def test_options_are_looked_at_whoever_answers(options, names):
+    """Exact solvers do not dispatch, but a misspelt option is one all the same; nothing is solved before."""
+    policies = named(*names) | {"costly": answering(lambda instance: pytest.fail("solved for nothing"))}
+    with pytest.raises(OptionError, match=next(iter(options))):
+        evaluate(policies, registry.instances("ft06", "job_shop"), Limits(options=options))
+
+
+def test_results_say_what_they_were_made_with():
+    shops = registry.instances(["ft06", "4x3:0"], "job_shop")
+    limits = Limits(samples=3, seed=5, options={"construction": "insertion"})
+    entry = registry.family("job_shop")
+    bare = Rule(lambda c: c.processing_time)
+    for result in evaluate(named("spt", "random", "cp-sat") | {"bare": bare}, shops, limits):
+        exact = result.policy == "cp-sat"
+        assert result.samples == (1 if exact else 3) and result.seed == 5
+        assert result.options == ({} if exact else asdict(entry.make_options(construction="insertion")))
+    by_policy = {r.policy: r.options["construction"] for r in evaluate(named("spt") | {"bare": bare}, shops, Limits())}
+    assert by_policy == {"spt": "non-delay", "bare": "active"}
 
 
 def test_a_policy_that_cheats_is_found_out():

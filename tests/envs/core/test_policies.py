@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from dispatchgym.envs.core.errors import OptionError
 from dispatchgym.envs.core.policies import Columns, RandomRule, Rule
 from dispatchgym.envs.core.simulation import Simulation
 from dispatchgym.envs.job_shop.model import Model, Options
@@ -56,6 +57,31 @@ def test_unknown_columns_are_named():
     with pytest.raises(AttributeError, match="no column 'weight'; there are size, age"):
         columns.weight  # noqa: B018
     assert columns.size.dtype == torch.int64
+
+
+@pytest.mark.parametrize(
+    "key",
+    [lambda c: c.size[0], lambda c: c.size[:, :1], lambda c: c.size.sum(), lambda c: c.size.T, lambda c: c.size[None]],
+)
+def test_a_key_of_another_shape_is_refused(key):
+    """Also where it could be stretched to the right one: every candidate has a number of its own."""
+    stand = Stand([[1, 1, 1], [1, 1, 1]], size=[[3, 2, 1], [1, 2, 3]])
+    with pytest.raises(OptionError, match=r"one number per candidate, \(2, 3\), got \("):
+        act(rule(key), stand)
+
+
+@pytest.mark.parametrize("key", [lambda c: 1, lambda c: c.size.numpy(), lambda c: None])
+def test_a_key_that_is_no_tensor_is_refused(key):
+    with pytest.raises(OptionError, match=r"a tensor of one number per candidate, \(1, 3\)"):
+        act(rule(key), Stand([[1, 1, 1]], size=[[3, 2, 1]]))
+
+
+def test_a_key_is_all_that_a_rule_needs():
+    bare = Rule(lambda c: c.size)
+    assert act(bare, Stand([[1, 1]], size=[[2, 1]])) == [1]
+    assert bare.doc == "" and bare.options is None and not bare.observes
+    with pytest.raises(TypeError, match="observes"):
+        Rule(lambda c: c.size, observes=True)
 
 
 def test_exploration_takes_the_next_best_geometrically():

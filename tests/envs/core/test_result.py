@@ -62,10 +62,17 @@ def test_a_line_is_read_back():
         make_result(),
         make_result(value=None, metrics={}, violations=["a", "b: \n ü"], status="unknown"),
         make_result(lower_bound=None, best_known=None, device="cuda:0"),
+        make_result(samples=64, options={"construction": 0.5, "forced_moves": True, "observation": "jobs"}),
     ):
         line = result.to_json()
         assert "\n" not in line and Result.from_json(line) == result
         assert json.loads(line)["versions"]["numpy"]
+
+
+def test_a_line_without_samples_and_options_is_read():
+    line = json.loads(make_result().to_json())
+    assert line.pop("samples") == 1 and line.pop("options") == {}
+    assert Result.from_json(json.dumps(line)) == make_result()
 
 
 @given(value=st.floats(55, 1e12), runtime=st.floats(0, 1e9))

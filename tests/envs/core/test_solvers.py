@@ -1,13 +1,18 @@
 """From policies to solvers: batches, samples and limits."""
 
 import math
+import time
+from dataclasses import asdict
 
 import pytest
 import torch
 
 from dispatchgym.envs.core import solvers
-from dispatchgym.envs.core.errors import OptionError
-from dispatchgym.envs.core.solvers import Answer, Exact, Limits, resolve, run, solve
+from dispatchgym.envs.core.errors import CheckpointError, OptionError, UnknownNameError
+from dispatchgym.envs.core.policies import Rule
+from dispatchgym.envs.core.registry import family
+from dispatchgym.envs.core.simulation import Simulation
+from dispatchgym.envs.core.solvers import Answer, Exact, Limits, options_of, resolve, run, solve
 from dispatchgym.instances.catalogue import load_many
 
 
@@ -82,6 +87,62 @@ def test_options_of_the_user_override_those_of_the_rule(shops):
     assert makespans(run(policy, shops, Limits())) == chosen["non-delay"] != chosen["active"]
 
 
+def test_answers_say_with_which_options(shops):
+    entry = family("job_shop")
+    for options in ({}, {"construction": "0.5", "forced_moves": "False"}):
+        expected = asdict(entry.make_options(**{"construction": "non-delay", **options}))
+        assert all(a.options == expected for a in run(resolve("spt", "job_shop"), shops, Limits(options=options)))
+    assert Answer(None, 0.0).options == {}
+
+
+def test_options_are_the_users_for_rules_and_its_own_for_a_network():
+    class Trained:
+        observes, options = True, {"construction": "insertion"}
+
+    entry, limits = family("job_shop"), Limits(options={"construction": "active", "forced_moves": "False"})
+    assert options_of(Trained(), limits, entry) == entry.make_options(construction="insertion")
+    asked = entry.make_options(construction="active", forced_moves=False)
+    assert options_of(resolve("spt", "job_shop"), limits, entry) == asked
+    assert options_of(Rule(lambda c: c.processing_time), Limits(), entry) == entry.make_options()
+    for policy in (Trained(), resolve("spt", "job_shop")):
+        with pytest.raises(OptionError, match="colour"):
+            options_of(policy, Limits(options={"colour": 1}), entry)
+
+
+def test_random_answers_depend_on_their_own_size_only(shops):
+    """What of other sizes is evaluated beside them must not matter."""
+    random, limits = resolve("random", "job_shop"), Limits(seed=3, samples=2)
+    together = makespans(run(random, shops, limits))
+    sizes = {}
+    for place, shop in enumerate(shops):
+        sizes.setdefault(shop.size, []).append(place)
+    assert len(sizes) == 3
+    for places in sizes.values():
+        assert makespans(run(random, [shops[p] for p in places], limits)) == [together[p] for p in places]
+    assert makespans(run(random, shops, Limits(seed=4, samples=2))) != together
+
+
+def test_the_clock_starts_after_loading(shops, monkeypatch):
+    """The first policy of an evaluation must not pay for what all of them use."""
+    order = []
+    reset, clock = Simulation.reset, time.perf_counter
+    monkeypatch.setattr(Simulation, "reset", lambda self: (order.append("reset"), reset(self))[1])
+    monkeypatch.setattr(solvers.time, "perf_counter", lambda: (order.append("clock"), clock())[1])
+    run(resolve("spt", "job_shop"), shops[:1], Limits())
+    assert order == ["reset", "clock", "reset", "clock"]
+
+
+def test_a_policy_is_found_by_name_and_by_path_or_is_one_already(tmp_path):
+    assert resolve("SPT", "job_shop") is resolve("spt", "job_shop")
+    for policy in (resolve("spt", "job_shop"), resolve("cp-sat", "job_shop"), Rule(lambda c: c.processing_time)):
+        assert resolve(policy, "job_shop") is policy
+    with pytest.raises(CheckpointError, match="checkpoint"):
+        resolve(tmp_path, "job_shop")
+    for absent in ("nobody", tmp_path / "nobody"):
+        with pytest.raises(UnknownNameError, match="nobody.*folder of a trained policy.*spt"):
+            resolve(absent, "job_shop")
+
+
 def test_unknown_options_list_the_known_ones(shops):
     with pytest.raises(OptionError, match="'colour'.*construction"):
         run(resolve("spt", "job_shop"), shops, Limits(options={"colour": 1}))
@@ -116,3 +177,9 @@ def test_samples_out_of_range(samples):
 def test_time_limits_out_of_range(time_limit):
     with pytest.raises(OptionError, match="time_limit"):
         Limits(time_limit=time_limit)
+
+
+@pytest.mark.parametrize("policy", [5, None, lambda c: c.processing_time])
+def test_what_is_no_policy_is_refused(policy):
+    with pytest.raises(OptionError, match="a policy is a name, a folder, a Rule"):
+        resolve(policy, "job_shop")

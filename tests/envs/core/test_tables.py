@@ -8,6 +8,7 @@ import pytest
 from dispatchgym.envs.core import tables
 from dispatchgym.envs.core.errors import OptionError
 from dispatchgym.envs.core.result import Result
+from dispatchgym.envs.core.statistics import FEWEST
 
 
 def make_result(policy: str, instance: str, value, best=100, lower=90, violations=(), digest="") -> Result:
@@ -22,11 +23,32 @@ def make_results() -> list[Result]:
     return [make_result(p, f"i{k}", value) for p, values in rows.items() for k, value in enumerate(values)]
 
 
+def make_enough() -> list[Result]:
+    """As many instances as an interval needs; the mean gap of "fast" is 15 %."""
+    rows = {"fast": (110, 120, 115, 115, 115), "slow": (150, 160, 155, 155, 155)}
+    return [make_result(p, f"i{k}", value) for p, values in rows.items() for k, value in enumerate(values)]
+
+
 def test_summary_puts_the_best_first():
     header, *rows = tables.summary(make_results())
     assert header == ["policy", "instances", "makespan", "gap %", "95 % interval", "infeasible", "s / instance"]
     assert [row[0] for row in rows] == ["fast", "middle", "slow"]
-    assert rows[0][1:4] == ["2", "115.0", "15.00"] and rows[0][4] == "10.00 .. 20.00" and rows[0][5:] == ["0", "0.25"]
+    assert rows[0][1:4] == ["2", "115.0", "15.00"] and rows[0][5:] == ["0", "0.25"]
+
+
+def test_an_interval_needs_some_instances():
+    """Of one instance it would be a point, which looks like certainty."""
+    assert FEWEST == 5
+    for results in (make_results(), make_results()[::2][:1], [r for r in make_enough() if r.instance != "i4"]):
+        assert {row[4] for row in tables.summary(results)[1:]} == {"-"}
+    row = tables.summary(make_enough())[1]
+    low, high = (float(end) for end in row[4].split(" .. "))
+    assert row[:4] == ["fast", "5", "115.0", "15.00"] and 10 < low < 15 < high < 20
+
+
+def test_instances_without_an_answer_do_not_count_towards_it():
+    results = make_enough()[:4] + [make_result("fast", "i4", None, violations=["no schedule"])]
+    assert tables.summary(results)[1][4] == "-"
 
 
 def test_summary_orders_by_gap_and_not_by_value():
@@ -99,10 +121,12 @@ def test_headroom_without_a_gap_says_what_to_do():
 
 
 def test_formats_hold_every_cell():
-    rows = tables.summary(make_results())
+    rows = tables.summary(make_enough())
+    interval = rows[1][4]
+    assert " .. " in interval
     for text in (tables.to_csv(rows), tables.to_markdown(rows), tables.to_latex(rows), tables.to_text(rows, "title")):
         assert text.endswith("\n")
-        for cell in ("fast", "15.00", "10.00 .. 20.00"):
+        for cell in ("fast", "15.00", interval):
             assert cell in text
     assert list(csv.reader(io.StringIO(tables.to_csv(rows)))) == rows
     assert tables.to_text(rows, "over it").startswith("over it")

@@ -15,7 +15,7 @@ from dispatchgym.instances.catalogue import load_many
 
 @wp.func
 def helper(x: float):
-    return wp.clamp(x * 3.0, 0.0, 1.0) + wp.sqrt(wp.abs(x))
+    return wp.min(wp.max(x * 3.0, 0.0), 1.0) + float(1) / x
 
 
 @wp.func
@@ -24,9 +24,19 @@ def caller(x: float):
 
 
 def test_functions_call_their_twins_in_single_precision():
-    result = twin(caller)(np.float32(0.1))
-    assert result.dtype == np.float32
-    assert result == np.float32(2) * (np.float32(0.1) * np.float32(3) + np.sqrt(np.float32(0.1)))
+    for x in np.array([0.1, 0.7, -0.3], np.float32):
+        result = twin(caller)(x)
+        assert result.dtype == np.float32
+        assert result == np.float32(2) * (np.clip(x * np.float32(3), np.float32(0), np.float32(1)) + np.float32(1) / x)
+
+
+def test_what_a_twin_does_not_know_is_an_error_and_not_a_guess():
+    @wp.func
+    def rooted(x: float):
+        return wp.sqrt(x)
+
+    with pytest.raises(AttributeError, match="sqrt"):
+        twin(rooted)(np.float32(2))
 
 
 def test_one_twin_for_each_function():

@@ -3,6 +3,7 @@
 import gymnasium
 import numpy as np
 import pytest
+import torch
 
 from dispatchgym.envs.core.errors import InstanceError, OptionError, UnknownNameError
 from dispatchgym.envs.job_shop.instance import JobShopInstance
@@ -20,8 +21,7 @@ def finish(env, rng, limit=10**6) -> tuple[float, dict]:
     _, info = env.reset()
     total, done, steps = 0.0, False, 0
     while not done:
-        legal = np.flatnonzero(info["action_mask"])  # none where forced moves left no choice: one step ends it
-        action = (rng.choice(legal) if len(legal) else 0) if steps < limit else -1
+        action = rng.choice(np.flatnonzero(info["action_mask"])) if steps < limit else -1
         _, reward, done, _, info = env.step(action)
         total, steps = total + reward, steps + 1
     return total, info
@@ -41,7 +41,7 @@ def test_rewards_sum_to_the_relative_improvement_on_the_bound(random_shop, const
 
 
 def test_forced_moves_before_the_first_decision_are_rewarded_too():
-    """Three jobs are placed at the reset, which lets the bound grow from 101 to 120."""
+    """Some jobs are placed at the reset, which lets the bound grow from 101 to 120."""
     duration, machine = np.array([[1], [50], [50], [1], [1]]), np.array([[0], [0], [0], [1], [1]])
     shop = JobShopInstance("late", 2, duration, machine, np.array([0, 20, 30, 75, 75]))
     for forced_moves in (True, False):
@@ -63,15 +63,64 @@ def test_an_instance_without_a_choice():
     chain = JobShopInstance("chain", 2, np.array([[3, 4]]), np.array([[0, 1]]))
     env = make(instance=chain)
     observation, info = env.reset()
-    assert not info["action_mask"].any() and info["makespan"] == 7 and env.observation_space.contains(observation)
+    assert info["action_mask"].tolist() == observation["action_mask"].tolist() == [1] and env.action_masks().all()
+    assert info["makespan"] == 7 and env.observation_space.contains(observation)
     assert env.schedule().violations() == []
+    entries = env.schedule().entries.tolist()
     _, reward, terminated, truncated, info = env.step(0)
     assert (reward, terminated, truncated) == (0.0, True, False) and "illegal_action" not in info
-    vector = gymnasium.make_vec(NAME, num_envs=2, instance=[chain, *load_many("4x3:0")])
-    _, info = vector.reset(seed=0)
-    for _ in range(4):
-        _, _, terminated, _, info = vector.step(info["action_mask"].int().argmax(dim=1))
-    assert not info["final_info"]["illegal_action"].any()
+    assert env.schedule().entries.tolist() == entries and info["makespan"] == 7
+
+
+def late_shop() -> JobShopInstance:
+    """Whose non-delay schedule is all forced, which lets the bound grow from 101 to 120, beside a job to pad with."""
+    duration, machine = np.array([[1], [50], [50], [1], [1]]), np.array([[0], [0], [0], [1], [1]])
+    return JobShopInstance("late", 2, duration, machine, np.array([0, 20, 30, 75, 76]))
+
+
+@pytest.mark.parametrize("action", [0, 1, 4, 5, -1, 2**31])
+def test_any_action_ends_an_episode_without_a_choice(action):
+    """With the whole reward, and without a word about it being illegal."""
+    shop = late_shop()
+    env = make(instance=[shop, *load_many("6x6:0")], construction="non-delay")
+    env.reset(seed=0)
+    _, info = env.reset(options={"instance": shop})
+    assert info["action_mask"].tolist() == [1, 0, 0, 0, 0, 0], "the mask never leaves the draw without a choice"
+    _, reward, terminated, _, info = env.step(action)
+    assert terminated and "illegal_action" not in info and info["makespan"] == 120
+    assert reward == pytest.approx(1 - 120 / 101, abs=1e-6) and env.schedule().violations() == []
+    assert env.step(0)[1] == 0, "it is rewarded once"
+
+
+def test_the_debuggers_twin_stands_there_too():
+    env = make(instance=late_shop(), construction="non-delay")
+    env.reset()
+    twin = env.twin()
+    twin.reset()
+    assert twin.state.terminated[0] == 1 and (twin.state.action_mask[0] == env.action_masks()).all()
+    twin.step([3])
+    assert twin.state.reward[0] == np.float32(env.step(3)[1]) and twin.state.illegal[0] == 0
+
+
+@pytest.mark.parametrize("numpy", [False, True])
+def test_samplers_meet_no_empty_mask(numpy):
+    """In the vector environment such episodes come and go among others, one step each."""
+    shops = [late_shop(), *load_many(["4x3:0", "3x3:0-2"])]
+    envs = gymnasium.make_vec(NAME, num_envs=8, instance=shops, construction="non-delay", numpy=numpy)
+    generator, ended = torch.Generator().manual_seed(0), 0
+    _, info = envs.reset(seed=0)
+    for _ in range(60):
+        mask = torch.as_tensor(info["action_mask"])
+        assert mask.any(dim=1).all()
+        late = [shop.name == "late" for shop in (envs.simulation.instance_of(place) for place in range(8))]
+        actions = torch.multinomial(mask.float(), 1, generator=generator).squeeze(1)
+        _, reward, terminated, _, info = envs.step(actions.numpy() if numpy else actions)
+        for place in np.flatnonzero(late):
+            assert terminated[place] and info["final_info"]["makespan"][place] == 120
+            assert float(reward[place]) == pytest.approx(1 - 120 / 101, abs=1e-6)
+            ended += 1
+        assert not info["final_info"]["illegal_action"].any()
+    assert ended > 10
 
 
 def test_generated_instances_have_the_size_asked_for():
@@ -79,16 +128,26 @@ def test_generated_instances_have_the_size_asked_for():
     for seed in range(3):
         env.reset(seed=seed)
         assert env.instance.size == "3x5" and env.action_space.n == 3
+    assert make().instance.size == "6x6" and make(jobs=4).instance.size == "4x6"
+    assert make(machines=2).instance.size == "6x2"
     vector = gymnasium.make_vec(NAME, num_envs=2, jobs=3, machines=5, bank=4)
     assert {shop.size for shop in vector.simulation.instances} == {"3x5"} and len(vector.simulation.instances) == 4
 
 
 @pytest.mark.parametrize("name", ["jobs", "machines"])
-@pytest.mark.parametrize("value", [0, -1, 2.5, "6", True, None, 10**6])
+@pytest.mark.parametrize("value", [0, -1, 2.5, "6", True, 10**6])
 def test_sizes_out_of_range_are_refused(name, value):
     for build in (make, lambda **arguments: gymnasium.make_vec(NAME, num_envs=2, **arguments)):
         with pytest.raises(OptionError, match=name):
             build(**{name: value})
+
+
+@pytest.mark.parametrize("sizes", [{"jobs": 6}, {"machines": 6}, {"jobs": 6, "machines": 6}], ids=str)
+def test_an_instance_has_its_own_size(sizes):
+    """Sizes beside an instance would be ignored, so they are refused, even where they agree."""
+    for build in (make, lambda **arguments: gymnasium.make_vec(NAME, num_envs=2, **arguments)):
+        with pytest.raises(OptionError, match="an instance, or the jobs and machines .*not both"):
+            build(instance="ft06", **sizes)
 
 
 @pytest.mark.parametrize(

@@ -190,10 +190,15 @@ def test_forced_moves_leave_real_choices(random_shop, legal, construction):
     instances = [random_shop(rng) for _ in range(50)]
     simulation = Simulation(Model(instances, Options(construction)), instances, 50)
     simulation.reset()
+    without = simulation.terminated == 1
+    closed = torch.zeros_like(simulation.mask[0])
+    closed[0] = 1  # never an empty mask at the start: the first action stands open where nothing is left to choose
+    assert 5 < without.sum() < 45 and (simulation.mask[without] == closed).all()
     while not simulation.terminated.all():
-        choices = simulation.mask.sum(dim=1)
-        assert ((choices > 1) | (simulation.terminated == 1)).all() and not choices[simulation.terminated == 1].any()
+        choices, over = simulation.mask.sum(dim=1), simulation.terminated == 1
+        assert (choices[~over] > 1).all() and not choices[over & ~without].any()
         simulation.step(legal(simulation.mask, rng))
+    assert not simulation.illegal.any()
 
 
 def idle_before(schedule, instance) -> list[tuple[int, int, int, int, list]]:
