@@ -122,7 +122,10 @@ def show(results, arguments, entry) -> str:
         return tables.to_latex(rows)
     text = tables.to_text(rows, f"headroom of {arguments.headroom}" if arguments.headroom else "")
     if not arguments.headroom and all(result.best_known is None for result in results):
-        text += "No gap: nothing is known of these instances. An exact solver among --policies, given the time, would tell.\n"
+        text += (
+            "No gap: nothing is known of these instances. "
+            "An exact solver among --policies, given the time, would tell.\n"
+        )
     return text
 
 
