@@ -290,9 +290,7 @@ def _mean(nodes: Tensor, features: Tensor) -> Tensor:
 
 
 def _rows(nodes: Tensor, index: Tensor) -> Tensor:
-    """Rows (B, A, D) of nodes (B, N, D); an index past the end, a sink, reads the last row and is masked by the
-    caller.
-    """
+    """Rows (B, A, D) of nodes (B, N, D); the sink reads the last row, which the caller masks."""
     index = index.clamp_max(nodes.shape[1] - 1).unsqueeze(2).expand(-1, -1, nodes.shape[2])
     return nodes.gather(1, index)
 

@@ -11,7 +11,7 @@ class Preset:
 
     Attributes:
         doc: one line for ``--list``.
-        stages: presets of the instance generator; iterations take turns.
+        stages: presets of the instance generator; used in turn, one per iteration.
         timesteps: environment steps of the whole training, all environments counted.
         groups: instances played side by side at 10x10; larger sizes take fewer.
         group: rollouts of each instance.
@@ -22,7 +22,7 @@ class Preset:
             table.
         watched: instances evaluated while training.
         rules: policies it is compared with.
-        exact: the solver that gives the optimum of held-out instances, with seconds per instance.
+        exact: the solver that bounds held-out instances, proving the optimum where it can, with seconds per instance.
         samples: attempts of the sampled evaluation.
     """
 

@@ -3,8 +3,8 @@
 A work node is a job seen through its next operation and a resource node a machine; the rest of the route sits on the
 assignment edges, so that n + m nodes and n * m edges carry all that the operation graph knows. Times are relative to
 the decision time ``t`` and scaled by the mean processing time ``p`` of the instance or by ``L = max(bound - t, p)``,
-the time that is left at least.
-The bound used here is sharper than the one behind the reward: it uses the operations that are still to come.
+the time that is left at least. This bound is sharper than the one behind the reward: it uses the operations that are
+still to come.
 """
 
 import warp as wp
@@ -33,7 +33,7 @@ MACHINE = (
     Feature("free", "(free from - t) / p / 2", 0, 2.5),
     Feature("load", "work to come / L"),
     Feature("operations", "operations to come / jobs", 0, 4),
-    Feature("waiting", "jobs waiting / jobs * 3", 0, 3),
+    Feature("waiting", "3 * jobs waiting / jobs", 0, 3),
     Feature("waiting_work", "their work / p / 4", 0, 2),
     Feature("slack", "(bound - bound through this machine) / L"),
     Feature("focus", "1 for the machine the candidates compete for"),
@@ -53,7 +53,7 @@ OPERATION_EDGE = (
 CANDIDATE = (
     Feature("processing_time", "/ p / 2", 0, 4),
     Feature("start_delay", "(start - t) / p / 2", 0, 2.5),
-    Feature("bound_increase", "(t + processing time + longest other candidate - bound) / L", -3, 3),
+    Feature("bound_increase", "(t + processing time + largest remaining work of another candidate - bound) / L", -3, 3),
     Feature("lead", "(remaining work - longest candidate) / L", -2, 2),
     Feature("next_free", "(next machine free - t) / p / 2", 0, 2.5),
     Feature("next_load", "work to come on the next machine / largest"),
@@ -120,9 +120,7 @@ def lay_out(s: State, i: int):
 
 @wp.func
 def survey_machines(s: State, i: int):
-    """First arrival, smallest tail and queue of every machine, from the operations to come; returns their total
-    work.
-    """
+    """Fill first arrival, smallest tail and queue of every machine; returns the total work to come."""
     b = s.instance[i]
     for k in range(s.machines[b]):
         s.earliest_arrival[i, k] = LATEST
