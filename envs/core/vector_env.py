@@ -9,6 +9,7 @@ import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
+from .env import ANSI_COLUMNS
 from .errors import OptionError
 from .instance import Instance
 from .registry import family
@@ -165,8 +166,9 @@ class DispatchVectorEnv(VectorEnv):
             gymnasium.logger.warn("render() needs a render_mode, given when the environment is made")
             return None
         room = self.family.room("render")
-        draw = room.gantt_ansi if self.render_mode == "ansi" else room.gantt_rgb
-        return tuple(draw(schedule) for schedule in self.schedules())
+        if self.render_mode == "ansi":
+            return tuple(room.gantt_ansi(schedule, ANSI_COLUMNS) for schedule in self.schedules())
+        return tuple(room.gantt_rgb(schedule) for schedule in self.schedules())
 
     def _face(self, tensor: torch.Tensor):
         return tensor.cpu().numpy() if self._numpy else tensor

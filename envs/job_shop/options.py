@@ -31,26 +31,33 @@ class Options:
     )
 
     def __post_init__(self):
-        object.__setattr__(self, "forced_moves", self._flag())
-        self.delta  # noqa: B018  (validates)
+        object.__setattr__(self, "forced_moves", _as_bool(self.forced_moves))
+        _as_delta(self.construction)
         if self.observation not in OBSERVATIONS:
             raise OptionError(f"observation must be one of {', '.join(OBSERVATIONS)}, got {self.observation!r}")
-
-    def _flag(self) -> bool:
-        if str(self.forced_moves) not in ("True", "False"):
-            raise OptionError(f"forced_moves must be True or False, got {self.forced_moves!r}")
-        return str(self.forced_moves) == "True"
 
     @property
     def delta(self) -> float | None:
         """Width of the choice set from 0 to 1, or None for insertion."""
-        if isinstance(self.construction, str) and self.construction in CONSTRUCTIONS:
-            return CONSTRUCTIONS[self.construction]
-        try:
-            value = float(self.construction)
-        except (TypeError, ValueError):
-            value = float("nan")
-        if isinstance(self.construction, bool) or not 0.0 <= value <= 1.0:
-            known = ", ".join(CONSTRUCTIONS)
-            raise OptionError(f"construction must be {known} or a number from 0 to 1, got {self.construction!r}")
-        return value
+        return _as_delta(self.construction)
+
+
+def _as_bool(value) -> bool:
+    """A flag as it may come from a command line."""
+    if str(value) not in ("True", "False"):
+        raise OptionError(f"forced_moves must be True or False, got {value!r}")
+    return str(value) == "True"
+
+
+def _as_delta(construction) -> float | None:
+    """The construction as a number, None for insertion."""
+    if isinstance(construction, str) and construction in CONSTRUCTIONS:
+        return CONSTRUCTIONS[construction]
+    try:
+        value = float(construction)
+    except (TypeError, ValueError):
+        value = float("nan")
+    if isinstance(construction, bool) or not 0.0 <= value <= 1.0:
+        known = ", ".join(CONSTRUCTIONS)
+        raise OptionError(f"construction must be {known} or a number from 0 to 1, got {construction!r}")
+    return value
