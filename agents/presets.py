@@ -60,7 +60,7 @@ PRESETS: dict[str, dict[str, Preset]] = {
             "the main job: small mixed sizes, minutes on two cores", "6x6 10x10 15x10 15x15 20x10", 820_000
         ),
         "6x6": _job_shop("6 jobs, 6 machines; some three minutes on two cores", "6x6", 1_000_000),
-        "10x10": _job_shop("10 jobs, 10 machines; some six minutes on two cores", "10x10", 1_000_000, "10x10"),
+        "10x10": _job_shop("10 jobs, 10 machines; some five minutes on two cores", "10x10", 1_000_000, "10x10"),
         "15x15": _job_shop(
             "15 jobs, 15 machines; some fifteen minutes on two cores",
             "15x15",
