@@ -68,7 +68,7 @@ def evaluate(entry, arguments):
     from .envs.core import registry
     from .envs.core.engine import resolve_device
     from .envs.core.evaluation import evaluate as run
-    from .envs.core.solvers import Exact, Limits, resolve
+    from .envs.core.solvers import Limits, resolve, rules_of
 
     names = arguments.instances
     if arguments.headroom:
@@ -77,7 +77,7 @@ def evaluate(entry, arguments):
         names = (f"{arguments.headroom}:0-99",)
     if not names:
         raise OptionError("--instances is missing: name at least one, see --list")
-    wanted = arguments.policies or [name for name, policy in entry.policies.items() if not isinstance(policy, Exact)]
+    wanted = arguments.policies or rules_of(entry)
     if arguments.headroom:
         wanted = [*entry.policies, *arguments.policies]
     policies = {name: resolve(name, entry.name) for name in dict.fromkeys(wanted)}
@@ -100,11 +100,11 @@ def _progress(total: int):
 def table(results, arguments, entry) -> list[list[str]]:
     """The rows the user asked for."""
     from .envs.core import tables
-    from .envs.core.solvers import Exact
+    from .envs.core.solvers import rules_of
 
     if arguments.headroom:
-        exact = [name for name, policy in entry.policies.items() if isinstance(policy, Exact)]
-        rules = [name for name in entry.policies if name not in exact]
+        rules = rules_of(entry)
+        exact = [name for name in entry.policies if name not in rules]
         return tables.headroom(results, entry.naive, rules, exact)
     return tables.detail(results) if arguments.detail else tables.summary(results)
 
@@ -114,7 +114,7 @@ def show(results, arguments, entry) -> str:
     from .envs.core import tables
 
     if arguments.format == "json":
-        return "".join(result.to_json() + "\n" for result in results)
+        return tables.to_json_lines(results)
     rows = table(results, arguments, entry)
     if arguments.format == "csv":
         return tables.to_csv(rows)
@@ -147,7 +147,7 @@ def keep(results, arguments, entry) -> None:
 
     folder = Path(arguments.out)
     try:
-        write_atomic(folder / "results.jsonl", "".join(result.to_json() + "\n" for result in results))
+        write_atomic(folder / "results.jsonl", tables.to_json_lines(results))
         write_atomic(folder / "table.md", tables.to_markdown(table(results, arguments, entry)))
     except OSError as error:
         raise OptionError(f"--out {folder} cannot be written: {error}") from error

@@ -8,6 +8,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Figure, TensorBoardOutputFormat
 from tqdm import tqdm
 
+from ..envs.core import registry
 from ..envs.core.registry import family
 from ..envs.core.solvers import Exact, Limits, resolve, solve
 from . import checkpoint
@@ -30,9 +31,9 @@ class Progress(BaseCallback):
     def _on_rollout_end(self) -> None:
         # The last iteration ends with its episodes, a little past the total.
         self.bar.update(min(self.model.num_timesteps, self.total) - self.bar.n)
-        shown = {key: value for key, value in self.model.logger.name_to_value.items() if key == "evaluation/gap"}
-        if shown:
-            self.bar.set_postfix_str(f"gap {100 * shown['evaluation/gap']:.1f} %")
+        gap = self.model.logger.name_to_value.get("evaluation/gap")  # there only after an evaluation
+        if gap is not None:
+            self.bar.set_postfix_str(f"gap {100 * gap:.1f} %")
 
     def _on_training_end(self) -> None:
         self.bar.close()
@@ -124,8 +125,6 @@ def watched_values(preset: Preset, instances, seed: int) -> np.ndarray:
         instances: the held-out ones.
         seed: of the solver.
     """
-    from ..envs.core import registry
-
     entry = family(instances[0].family)
     values = []
     for instance in tqdm(instances, desc="optimum of held-out instances", leave=False):

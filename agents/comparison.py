@@ -11,7 +11,7 @@ from ..envs.core.files import write_atomic
 from ..envs.core.result import Result
 from ..envs.core.solvers import Limits, resolve
 from ..envs.core.statistics import FEWEST, bootstrap
-from ..envs.core.tables import paired_gaps, summary, to_markdown, to_text
+from ..envs.core.tables import paired_gaps, summary, to_json_lines, to_markdown, to_text
 from .presets import Preset
 
 GREEDY = "learned, greedy"
@@ -36,7 +36,7 @@ def compare(preset: Preset, family_name: str, policy, device: str, seed: int, ru
         print(claim + "\n", flush=True)
         markdown.append(f"## {title}\n\n{to_markdown(table)}\n{claim}\n")
         results += part
-    write_atomic(run / "results.jsonl", "".join(result.to_json() + "\n" for result in results))
+    write_atomic(run / "results.jsonl", to_json_lines(results))
     write_atomic(run / "table.md", "\n".join(markdown))
     return results
 

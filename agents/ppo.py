@@ -9,6 +9,7 @@ is the average that is evaluated.
 import copy
 import math
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 
 import stable_baselines3
 import torch
@@ -77,7 +78,6 @@ class PPO(stable_baselines3.PPO):
             raise OptionError(
                 f"{unused[0]} of Stable-Baselines3's PPO has no effect here; see entropy and value_weight"
             )
-        self.run_seed = seed
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # for the initial weights only; the fork puts the caller's generator back
             super().__init__(
@@ -108,9 +108,7 @@ class PPO(stable_baselines3.PPO):
 
     def evaluator(self) -> NetworkPolicy:
         """The averaged network as a policy for ``envs.core.solvers``."""
-        stage = self.env.stages[0]
-        options = {name: getattr(stage.model.options, name) for name in stage.model.options.__dataclass_fields__}
-        return NetworkPolicy(self.average_network, options)
+        return NetworkPolicy(self.average_network, asdict(self.env.stages[0].model.options))
 
     # ------------------------------------------------------------------ collecting
 

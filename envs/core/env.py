@@ -5,14 +5,13 @@ from collections.abc import Callable, Sequence
 import gymnasium
 import numpy as np
 
+from . import rendering
 from .errors import OptionError
 from .instance import Instance
 from .registry import family
 from .registry import instances as instances_of
 from .simulation import Simulation
 from .spaces import action_space, observation_space
-
-ANSI_COLUMNS = 100
 
 
 class DispatchEnv(gymnasium.Env):
@@ -33,7 +32,7 @@ class DispatchEnv(gymnasium.Env):
         OptionError: for an option outside of what it accepts.
     """
 
-    metadata = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}
+    metadata = {"render_modes": rendering.MODES, "render_fps": 4}
 
     def __init__(
         self,
@@ -43,10 +42,7 @@ class DispatchEnv(gymnasium.Env):
         options=None,
         render_mode: str | None = None,
     ):
-        if render_mode not in (None, *self.metadata["render_modes"]):
-            raise OptionError(
-                f"render_mode must be one of {self.metadata['render_modes']} or None, got {render_mode!r}"
-            )
+        rendering.check_mode(render_mode)
         self.family, self.render_mode = family(name), render_mode
         self._instances, self._draw = list(instances or ()), draw
         first = self._instances or [draw(np.random.default_rng(0))]
@@ -127,12 +123,9 @@ class DispatchEnv(gymnasium.Env):
     def render(self):
         """The schedule so far: an (H, W, 3) uint8 picture or a text chart, as ``render_mode`` says."""
         if self.render_mode is None:
-            gymnasium.logger.warn("render() needs a render_mode, given when the environment is made")
+            gymnasium.logger.warn(rendering.WITHOUT_MODE)
             return None
-        room = self.family.room("render")
-        if self.render_mode == "ansi":
-            return room.gantt_ansi(self.schedule(), ANSI_COLUMNS)
-        return room.gantt_rgb(self.schedule())
+        return rendering.draw(self.family, self.schedule(), self.render_mode)
 
     def _observe(self) -> dict[str, np.ndarray]:
         return {key: view.copy() for key, view in self._observation.items()}

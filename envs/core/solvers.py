@@ -13,7 +13,7 @@ import torch
 from .engine import resolve_device
 from .errors import OptionError, UnknownNameError
 from .instance import Instance
-from .registry import family
+from .registry import Family, family
 from .schedule import Schedule
 from .simulation import Simulation
 
@@ -90,6 +90,11 @@ class Exact:
 
     solve: Callable[[Instance, Limits], Answer]
     doc: str
+
+
+def rules_of(entry: Family) -> list[str]:
+    """Names of a family's policies that dispatch in the simulator, in contrast to its exact solvers."""
+    return [name for name, policy in entry.policies.items() if not isinstance(policy, Exact)]
 
 
 def solve(policy, instances: Sequence[Instance], limits: Limits) -> list[Answer]:

@@ -94,6 +94,11 @@ def headroom(results: Sequence[Result], naive: str, rules: Sequence[str], exact:
     return rows
 
 
+def to_json_lines(results: Sequence[Result]) -> str:
+    """One JSON object a line."""
+    return "".join(result.to_json() + "\n" for result in results)
+
+
 def to_csv(rows: Rows) -> str:
     """Comma-separated values."""
     text = io.StringIO()

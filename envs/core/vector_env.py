@@ -9,7 +9,7 @@ import torch
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from .env import ANSI_COLUMNS
+from . import rendering
 from .errors import OptionError
 from .instance import Instance
 from .registry import family
@@ -31,7 +31,7 @@ class DispatchVectorEnv(VectorEnv):
         num_envs: number of environments.
         instances: the bank the episodes are taken from.
         draw: instead of ``instances``, a function from a NumPy generator to a fresh instance; ``bank`` of them are
-            drawn at a seeded reset.
+            drawn at every reset.
         options: the family's options.
         device: ``"cpu"``, ``"cuda[:n]"`` or ``"auto"``.
         bank: how many instances ``draw`` makes; they are played over and over until the next ``reset``.
@@ -45,7 +45,7 @@ class DispatchVectorEnv(VectorEnv):
         render_mode: ``None``, ``"rgb_array"`` or ``"ansi"``.
     """
 
-    metadata = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": ["rgb_array", "ansi"]}
+    metadata = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": rendering.MODES}
 
     def __init__(
         self,
@@ -67,10 +67,7 @@ class DispatchVectorEnv(VectorEnv):
     ):
         if num_envs < 1 or bank < 1:
             raise OptionError(f"num_envs and bank must be at least 1, got {num_envs} and {bank}")
-        if render_mode not in (None, *self.metadata["render_modes"]):
-            raise OptionError(
-                f"render_mode must be one of {self.metadata['render_modes']} or None, got {render_mode!r}"
-            )
+        rendering.check_mode(render_mode)
         self.family, self.num_envs, self.render_mode = family(name), num_envs, render_mode
         self._draw, self._bank, self._numpy = draw, bank, numpy
         self._copy, self._final_observation, self._final_schedules = copy, final_observation, final_schedules
@@ -163,12 +160,9 @@ class DispatchVectorEnv(VectorEnv):
     def render(self):
         """Pictures or text charts of all environments, as ``render_mode`` says."""
         if self.render_mode is None:
-            gymnasium.logger.warn("render() needs a render_mode, given when the environment is made")
+            gymnasium.logger.warn(rendering.WITHOUT_MODE)
             return None
-        room = self.family.room("render")
-        if self.render_mode == "ansi":
-            return tuple(room.gantt_ansi(schedule, ANSI_COLUMNS) for schedule in self.schedules())
-        return tuple(room.gantt_rgb(schedule) for schedule in self.schedules())
+        return tuple(rendering.draw(self.family, schedule, self.render_mode) for schedule in self.schedules())
 
     def _face(self, tensor: torch.Tensor):
         return tensor.cpu().numpy() if self._numpy else tensor
