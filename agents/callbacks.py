@@ -80,7 +80,7 @@ class Watch(BaseCallback):
 
     def _gap(self, policy) -> tuple[float, list]:
         schedules = [answer.schedule for answer in solve(policy, self.instances, self.limits)]
-        values = np.array([schedule.metrics()[self.entry.objective] for schedule in schedules])
+        values = np.array([schedule.metrics()[schedule.instance.objective] for schedule in schedules])
         return float((values / self.best_known - 1).mean()), schedules
 
     def _on_training_start(self) -> None:
@@ -136,5 +136,5 @@ def watched_values(preset: Preset, instances, seed: int) -> np.ndarray:
         policy = resolve(name, entry.name)
         assert isinstance(policy, Exact)
         answer = policy.solve(instance, Limits(time_limit=seconds, seed=seed))
-        values.append(answer.schedule.metrics()[entry.objective])
+        values.append(answer.schedule.metrics()[instance.objective])
     return np.array(values)

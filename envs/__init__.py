@@ -8,12 +8,23 @@ from .core.registry import Family, families, register
 register(
     Family(
         name="job_shop",
-        objective="makespan",
         naive="fifo",
         package="dispatchgym.envs.job_shop",
         instances="dispatchgym.instances.job_shop",
         baselines="dispatchgym.baselines.job_shop",
         environments={"dispatchgym/JobShop-v0": {}},
+    )
+)
+
+# Task graphs on heterogeneous processing elements: planned as a whole, or executed as time passes.
+register(
+    Family(
+        name="soc",
+        naive="olb",
+        package="dispatchgym.envs.soc",
+        instances="dispatchgym.instances.soc",
+        baselines="dispatchgym.baselines.soc",
+        environments={"dispatchgym/SoC-v0": {}},
     )
 )
 

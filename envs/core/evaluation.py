@@ -22,12 +22,13 @@ def evaluate(policies: dict[str, object], instances: Sequence[Instance], limits:
     Returns:
         One result per policy and instance, policy by policy.
     """
+    nominal = True
     for instance in instances[:1]:
-        registry.family(instance.family).make_options(**limits.options)  # exact solvers would not look at them
+        nominal = registry.family(instance.family).nominal(**limits.options)  # it also checks them, for exact solvers
     answers = {name: solve(policy, instances, limits) for name, policy in policies.items()}
     exact = [name for name, policy in policies.items() if isinstance(policy, Exact)]
     references = [
-        _reference(instance, {name: row[i] for name, row in answers.items()}, exact)
+        _reference(instance, {name: row[i] for name, row in answers.items()}, exact, nominal)
         for i, instance in enumerate(instances)
     ]
     return [
@@ -37,10 +38,10 @@ def evaluate(policies: dict[str, object], instances: Sequence[Instance], limits:
     ]
 
 
-def _reference(instance: Instance, answers: dict[str, Answer], exact: list[str]):
+def _reference(instance: Instance, answers: dict[str, Answer], exact: list[str], nominal: bool):
     """Lower bound and best known value, (None, None) where nobody knows."""
     entry = registry.family(instance.family)
-    known = registry.bounds(instance)
+    known = registry.bounds(instance) if nominal else None
     proven = [answers[name].lower_bound for name in exact if answers[name].lower_bound is not None]
     if known:
         return max([known.lower, *proven]), known.upper
@@ -49,7 +50,7 @@ def _reference(instance: Instance, answers: dict[str, Answer], exact: list[str])
     feasible = [
         a.schedule for a in answers.values() if a.schedule is not None and not entry.check(instance, a.schedule)
     ]
-    values = [entry.metrics(instance, schedule)[entry.objective] for schedule in feasible]
+    values = [entry.metrics(instance, schedule)[instance.objective] for schedule in feasible]
     return max(proven, default=None), min(values, default=None)
 
 
@@ -66,8 +67,8 @@ def _result(name: str, instance: Instance, answer: Answer, reference, limits: Li
         digest=instance.digest,
         policy=name,
         seed=limits.seed,
-        objective=entry.objective,
-        value=metrics.get(entry.objective),
+        objective=instance.objective,
+        value=metrics.get(instance.objective),
         metrics=metrics,
         lower_bound=lower,
         best_known=best,

@@ -41,6 +41,7 @@ COMMON = (
     Field("environments", "", "number of environments"),
     Field("instance", "env", "instance of the bank that is being played"),
     Field("episode", "env", "episodes finished so far"),
+    Field("world", "env", "key of the random draws of its world, beside seed and episode"),
     Field("action", "env", "what to do next", "int64"),
     Field("reward", "env", "reward of the last step", "float32"),
     Field("terminated", "env", "1 when the episode is over", "int8"),

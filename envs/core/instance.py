@@ -12,6 +12,7 @@ class Instance(Protocol):
 
     family: ClassVar[str]
     name: str
+    objective: str  # the metric of its schedules that is minimised
 
     @property
     def digest(self) -> str:

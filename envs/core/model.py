@@ -16,8 +16,8 @@ class Model(Protocol):
         program: the simulator.
         spec: the observation.
         columns: the int32 fields that describe the candidates, one (B, A) tensor each; rules read these.
-        objective: the figure of ``outcome`` that is minimised.
-        schedule_fields: the fields of one environment that ``schedule`` reads.
+        objective: the figure of ``outcome`` that is minimised; the instance's objective grows with it.
+        schedule_fields: the fields of one environment that ``schedule`` reads, which also finds ``seed`` there.
         outcome: fields reported in ``info``, by the name they have there, such as ``{"makespan": "bound"}``.
         horizon: no episode takes more decisions than this.
         sizes: length of every axis but ``env`` and ``bank``.

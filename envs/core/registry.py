@@ -17,7 +17,6 @@ class Family:
 
     Attributes:
         name: as in ``Instance.family``, with underscores.
-        objective: the metric that is minimised unless said otherwise.
         naive: the rule of those who have thought of nothing, for comparisons.
         package: dotted name of the folder that holds its rooms.
         instances: dotted name of the module with its catalogue.
@@ -26,7 +25,6 @@ class Family:
     """
 
     name: str
-    objective: str
     naive: str
     package: str
     instances: str
@@ -63,6 +61,11 @@ class Family:
         if unknown:
             raise OptionError(f"unknown option {unknown[0]!r} of {self.name}; known: {', '.join(known)}")
         return self.options(**given)
+
+    def nominal(self, **given) -> bool:
+        """Whether the instance is what it says under these options, so that its published bounds hold."""
+        options, default = self.make_options(**given), self.make_options()
+        return all(getattr(options, name) == getattr(default, name) for name in self.options.world)
 
     def check(self, instance, schedule):
         """All violations of a schedule, see the family's validator."""

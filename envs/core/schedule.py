@@ -1,6 +1,6 @@
 """Schedules and violations: what ran where and when, in integers, and what is wrong with it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,10 +40,13 @@ class Schedule:
         instance: the problem it answers.
         entries: (N, 5) int64, one row for each piece of work done, columns as in ``COLUMNS``: the work
             item, its step within that item (the operation of a job), the resource, start and end.
+        conditions: what the family's validator must know of the world it was made in, such as the noise on
+            execution times; empty where the instance says it all.
     """
 
     instance: "Instance"
     entries: np.ndarray  # (N, 5) int64
+    conditions: dict[str, object] = field(default_factory=dict)
 
     def __post_init__(self):
         entries = np.asarray(self.entries)

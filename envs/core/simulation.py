@@ -21,6 +21,7 @@ class Simulation:
         device: ``"cpu"``, ``"cuda[:n]"`` or ``"auto"``.
         seed: key of all random draws.
         group: environments that share an instance.
+        worlds: (B,) key of each environment's random draws; environments of a group share one unless it is given.
         shuffled: draw the next instance at random instead of in order.
         observe: False leaves the observation out, which is what rules need.
         threads: CPU threads for a large batch; None chooses.
@@ -32,7 +33,8 @@ class Simulation:
     """
 
     def __init__(
-        self, model, instances, num_envs, *, device="cpu", seed=0, group=1, shuffled=False, observe=True, threads=None
+        self, model, instances, num_envs, *, device="cpu", seed=0, group=1, worlds=None, shuffled=False, observe=True,
+        threads=None,
     ):
         if num_envs < 1 or group < 1:
             raise OptionError(f"num_envs and group must be at least 1, got {num_envs} and {group}")
@@ -53,6 +55,8 @@ class Simulation:
         self.columns = {name: tensors[name] for name in model.columns}
         self.mask = tensors["action_mask"]
         self.load(self.instances)
+        worlds = np.arange(num_envs) // group if worlds is None else np.asarray(worlds)
+        tensors["world"].copy_(torch.from_numpy(worlds.astype(np.int32)))
         self.reseed(seed)
 
     def load(self, instances) -> None:
@@ -133,13 +137,15 @@ class Simulation:
     def schedule(self, i: int = 0) -> Schedule:
         """The schedule of environment i so far."""
         row = {name: self.engine.tensors[name][i].cpu().numpy() for name in self.model.schedule_fields}
+        row["seed"] = self.engine.tensors["seed"][0].cpu().numpy()
         return self.model.schedule(self.instance_of(i), row)
 
     def schedules(self) -> list[Schedule]:
         """The schedule of every environment so far."""
         arrays = {name: self.engine.tensors[name].cpu().numpy() for name in self.model.schedule_fields}
         played = self.engine.tensors["instance"].tolist()
+        seed = self.engine.tensors["seed"][0].cpu().numpy()
         return [
-            self.model.schedule(self.instances[b], {name: array[i] for name, array in arrays.items()})
+            self.model.schedule(self.instances[b], {name: array[i] for name, array in arrays.items()} | {"seed": seed})
             for i, b in enumerate(played)
         ]

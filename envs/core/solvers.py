@@ -60,7 +60,7 @@ class Limits:
         time_limit: seconds per instance, for exact solvers.
         device: where policies run.
         options: the family's options the user asked for; they override those of a rule, while a trained policy keeps
-            the ones it was trained with.
+            the ones it was trained with, but for those of the world (``Options.world``).
         progress: called with the number of instances solved since the last call.
     """
 
@@ -145,9 +145,16 @@ def run(policy, instances: Sequence[Instance], limits: Limits) -> list[Answer]:
 
 
 def options_of(policy, limits: Limits, entry):
-    """The options a policy runs with: a trained one's own, a rule's as the user overrides them."""
-    asked = entry.make_options(**{**(policy.options or {}), **limits.options})
-    return entry.make_options(**(policy.options or {})) if policy.observes else asked
+    """The options a policy runs with: a trained one's own, a rule's as the user overrides them.
+
+    What belongs to the world is the evaluation's for everybody, or policies would not meet the same one.
+    """
+    own, world = policy.options or {}, entry.options.world
+    asked = entry.make_options(**{**own, **limits.options})
+    if not policy.observes:
+        return asked
+    kept = {name: value for name, value in own.items() if name not in world}
+    return entry.make_options(**kept, **{name: value for name, value in limits.options.items() if name in world})
 
 
 def _best_of(policy, model, instances, limits: Limits, samples: int, generator) -> list[tuple[Schedule, float]]:
@@ -155,7 +162,7 @@ def _best_of(policy, model, instances, limits: Limits, samples: int, generator) 
     best: list[tuple[float, Schedule] | None] = [None] * len(instances)
     simulation = Simulation(
         model, instances, len(instances) * samples, device=limits.device, seed=limits.seed, group=samples,
-        observe=policy.observes,
+        worlds=[world_of(instance) for instance in instances for _ in range(samples)], observe=policy.observes,
     )  # fmt: skip
     simulation.reset()  # loads the compiled simulator, which is not the policy's time
     begin = time.perf_counter()
@@ -171,6 +178,11 @@ def _best_of(policy, model, instances, limits: Limits, samples: int, generator) 
         done += samples
     share = (time.perf_counter() - begin) / len(instances)
     return [(schedule, share) for _, schedule in best]
+
+
+def world_of(instance: Instance) -> int:
+    """Key of an instance's random draws in an evaluation: the same for every policy, whatever is evaluated beside it."""
+    return int(instance.digest[:7], 16)
 
 
 @torch.no_grad()

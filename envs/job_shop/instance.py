@@ -44,6 +44,7 @@ class JobShopInstance:
     release: np.ndarray | None = field(default=None, repr=False)  # (jobs,) int32
 
     family: ClassVar[str] = "job_shop"
+    objective: ClassVar[str] = "makespan"
 
     def __post_init__(self):
         if not isinstance(self.name, str) or not self.name or not self.name.isprintable():

@@ -9,6 +9,7 @@ still to come.
 
 import warp as wp
 
+from ..core.features import clip
 from ..core.graph import Feature
 from .simulator import LATEST, State
 
@@ -68,12 +69,6 @@ CONTEXT = (
     Feature("utilisation", "work to come / (machines * L)"),
     Feature("shape", "jobs / machines / 3", 0, 4),
 )
-
-
-@wp.func
-def part(x: float, low: float, high: float):
-    """Clip to the bounds of a feature."""
-    return wp.min(wp.max(x, low), high)
 
 
 @wp.func
@@ -188,19 +183,19 @@ def show_job(s: State, i: int, j: int, bound: int, by_p: float, by_left: float):
     duration = s.processing_time[i, j]
     start = s.earliest_start[i, j]
     content = float(wp.max(s.work_content[b, j], 1))
-    s.work[i, j, 0] = part(float(remaining) * by_left, 0.0, 1.0)
-    s.work[i, j, 1] = part(float(s.remaining_operations[i, j]) * per_machine, 0.0, 4.0)
-    s.work[i, j, 2] = part(float(s.arrival[i, j] - t) * by_p * 0.5, -2.5, 2.5)
-    s.work[i, j, 3] = part(float(duration) * by_p * 0.5, 0.0, 4.0)
+    s.work[i, j, 0] = clip(float(remaining) * by_left, 0.0, 1.0)
+    s.work[i, j, 1] = clip(float(s.remaining_operations[i, j]) * per_machine, 0.0, 4.0)
+    s.work[i, j, 2] = clip(float(s.arrival[i, j] - t) * by_p * 0.5, -2.5, 2.5)
+    s.work[i, j, 3] = clip(float(duration) * by_p * 0.5, 0.0, 4.0)
     s.work[i, j, 4] = float(int(s.action_mask[i, j]))
-    s.work[i, j, 5] = part(float(bound - start - remaining) * by_left, 0.0, 1.0)
+    s.work[i, j, 5] = clip(float(bound - start - remaining) * by_left, 0.0, 1.0)
     s.work[i, j, 6] = float(s.completed_work[i, j]) / content
     s.work[i, j, 7] = float(s.completed_work[i, j] + duration) / content
-    s.work[i, j, 8] = part(float(remaining - duration) * by_left, 0.0, 1.0)
+    s.work[i, j, 8] = clip(float(remaining - duration) * by_left, 0.0, 1.0)
     second = int(0)
     if first + 1 < last:
         second = s.duration[b, j, first + 1]
-    s.work[i, j, 9] = part(float(second) * by_p * 0.5, 0.0, 4.0)
+    s.work[i, j, 9] = clip(float(second) * by_p * 0.5, 0.0, 4.0)
     for f in range(10, 14):
         s.work[i, j, f] = 0.0
     s.work[i, j, 14] = 1.0
@@ -210,19 +205,19 @@ def show_job(s: State, i: int, j: int, bound: int, by_p: float, by_left: float):
         k = s.machine[b, j, o]
         p = s.duration[b, j, o]
         e = j * (s.assignment.shape[2] // s.shown.shape[1]) + s.slot[b, j, o]
-        scaled = part(float(p) * by_p * 0.5, 0.0, 4.0)
-        steps = part(float(o - first) * per_machine, 0.0, 2.0)
+        scaled = clip(float(p) * by_p * 0.5, 0.0, 4.0)
+        steps = clip(float(o - first) * per_machine, 0.0, 2.0)
         s.assignment_attr[i, e, 0] = scaled
         s.assignment_attr[i, e, 1] = steps
-        s.assignment_attr[i, e, 2] = part(float(before) * by_left, 0.0, 1.0)
-        s.assignment_attr[i, e, 3] = part(float(remaining - before - p) * by_left, 0.0, 1.0)
+        s.assignment_attr[i, e, 2] = clip(float(before) * by_left, 0.0, 1.0)
+        s.assignment_attr[i, e, 3] = clip(float(remaining - before - p) * by_left, 0.0, 1.0)
         s.assignment_attr[i, e, 4] = float(int(o == first))
-        s.assignment_attr[i, e, 5] = part(float(start + before - s.free[i, k]) * by_p * 0.2, -1.0, 1.0)
+        s.assignment_attr[i, e, 5] = clip(float(start + before - s.free[i, k]) * by_p * 0.2, -1.0, 1.0)
         if k == s.focus[i] and visits == 0:
             visits = int(1)
             s.work[i, j, 10] = 1.0
             s.work[i, j, 11] = scaled
-            s.work[i, j, 12] = part(float(before) * by_p * 0.25, 0.0, 2.0)
+            s.work[i, j, 12] = clip(float(before) * by_p * 0.25, 0.0, 2.0)
             s.work[i, j, 13] = steps
         before += p
 
@@ -238,16 +233,16 @@ def show_machine(s: State, i: int, k: int, bound: int, largest: int, by_p: float
     if s.queue[i, k] > 0:
         tail = s.least_tail[i, k]
         arrival = s.earliest_arrival[i, k]
-    s.resource[i, k, 0] = part(float(s.free[i, k] - t) * by_p * 0.5, 0.0, 2.5)
-    s.resource[i, k, 1] = part(float(s.load[i, k]) * by_left, 0.0, 1.0)
-    s.resource[i, k, 2] = part(float(s.queue[i, k]) / jobs, 0.0, 4.0)
-    s.resource[i, k, 3] = part(float(s.waiting[i, k]) * 3.0 / jobs, 0.0, 3.0)
-    s.resource[i, k, 4] = part(float(s.waiting_work[i, k]) * by_p * 0.25, 0.0, 2.0)
-    s.resource[i, k, 5] = part(float(bound - s.machine_bound[i, k]) * by_left, 0.0, 1.0)
+    s.resource[i, k, 0] = clip(float(s.free[i, k] - t) * by_p * 0.5, 0.0, 2.5)
+    s.resource[i, k, 1] = clip(float(s.load[i, k]) * by_left, 0.0, 1.0)
+    s.resource[i, k, 2] = clip(float(s.queue[i, k]) / jobs, 0.0, 4.0)
+    s.resource[i, k, 3] = clip(float(s.waiting[i, k]) * 3.0 / jobs, 0.0, 3.0)
+    s.resource[i, k, 4] = clip(float(s.waiting_work[i, k]) * by_p * 0.25, 0.0, 2.0)
+    s.resource[i, k, 5] = clip(float(bound - s.machine_bound[i, k]) * by_left, 0.0, 1.0)
     s.resource[i, k, 6] = float(int(k == s.focus[i]))
     s.resource[i, k, 7] = float(s.load[i, k]) / float(largest)
-    s.resource[i, k, 8] = part(float(tail) * by_left, 0.0, 1.0)
-    s.resource[i, k, 9] = part(float(arrival - t) * by_p * 0.5, 0.0, 2.5)
+    s.resource[i, k, 8] = clip(float(tail) * by_left, 0.0, 1.0)
+    s.resource[i, k, 9] = clip(float(arrival - t) * by_p * 0.5, 0.0, 2.5)
     s.resource[i, k, 10] = 1.0
 
 
@@ -277,19 +272,19 @@ def show_candidates(s: State, i: int, bound: int, largest: int, by_p: float, by_
                 others = second
             s.candidate[i, j, 0] = wp.int64(node_of(s, i, j))
             s.candidate[i, j, 1] = wp.int64(s.next_machine[i, j])
-            s.candidate_attr[i, j, 0] = part(float(duration) * by_p * 0.5, 0.0, 4.0)
-            s.candidate_attr[i, j, 1] = part(float(s.earliest_start[i, j] - t) * by_p * 0.5, 0.0, 2.5)
-            s.candidate_attr[i, j, 2] = part(float(t + duration + wp.max(others, 0) - bound) * by_left, -3.0, 3.0)
-            s.candidate_attr[i, j, 3] = part(float(remaining - longest) * by_left, -2.0, 2.0)
+            s.candidate_attr[i, j, 0] = clip(float(duration) * by_p * 0.5, 0.0, 4.0)
+            s.candidate_attr[i, j, 1] = clip(float(s.earliest_start[i, j] - t) * by_p * 0.5, 0.0, 2.5)
+            s.candidate_attr[i, j, 2] = clip(float(t + duration + wp.max(others, 0) - bound) * by_left, -3.0, 3.0)
+            s.candidate_attr[i, j, 3] = clip(float(remaining - longest) * by_left, -2.0, 2.0)
             for f in range(4, 7):
                 s.candidate_attr[i, j, f] = 0.0
             s.candidate_attr[i, j, 7] = 1.0
             o = s.next_operation[i, j] + 1
             if o < s.operations[b, j]:
                 k = s.machine[b, j, o]
-                s.candidate_attr[i, j, 4] = part(float(s.free[i, k] - t) * by_p * 0.5, 0.0, 2.5)
+                s.candidate_attr[i, j, 4] = clip(float(s.free[i, k] - t) * by_p * 0.5, 0.0, 2.5)
                 s.candidate_attr[i, j, 5] = float(s.load[i, k]) / float(largest)
-                s.candidate_attr[i, j, 6] = part(float(s.waiting_work[i, k]) * by_p * 0.25, 0.0, 2.0)
+                s.candidate_attr[i, j, 6] = clip(float(s.waiting_work[i, k]) * by_p * 0.25, 0.0, 2.0)
                 s.candidate_attr[i, j, 7] = 0.0
         else:
             s.candidate[i, j, 0] = wp.int64(s.work.shape[1])
@@ -318,10 +313,10 @@ def show_context(s: State, i: int, total: int, count: int, largest: int, by_left
             unfinished += 1
     s.context[i, 0] = float(unfinished) / jobs
     s.context[i, 1] = float(count) / jobs
-    s.context[i, 2] = part(float(count) * 0.125, 0.0, 4.0)
-    s.context[i, 3] = part(float(largest) * by_left, 0.0, 1.0)
-    s.context[i, 4] = part(float(total) * by_left / float(s.machines[b]), 0.0, 1.0)
-    s.context[i, 5] = part(jobs / float(s.machines[b]) / 3.0, 0.0, 4.0)
+    s.context[i, 2] = clip(float(count) * 0.125, 0.0, 4.0)
+    s.context[i, 3] = clip(float(largest) * by_left, 0.0, 1.0)
+    s.context[i, 4] = clip(float(total) * by_left / float(s.machines[b]), 0.0, 1.0)
+    s.context[i, 5] = clip(jobs / float(s.machines[b]) / 3.0, 0.0, 4.0)
 
 
 @wp.func

@@ -7,8 +7,9 @@ edges to the machines, which join all operations that compete. Scaling as in obs
 
 import warp as wp
 
+from ..core.features import clip
 from ..core.graph import Feature
-from .observe import clear_ended, part, show_rest, survey
+from .observe import clear_ended, show_rest, survey
 from .simulator import State
 
 OPERATION = (
@@ -45,7 +46,7 @@ def lay_out(s: State, i: int, by_p: float):
             v = j * route + o
             s.assignment[i, 0, v] = wp.int64(v)
             s.assignment[i, 1, v] = wp.int64(s.machine[b, j, o])
-            s.assignment_attr[i, v, 0] = part(float(s.duration[b, j, o]) * by_p * 0.5, 0.0, 4.0)
+            s.assignment_attr[i, v, 0] = clip(float(s.duration[b, j, o]) * by_p * 0.5, 0.0, 4.0)
             if o > 0:
                 s.precedence[i, 0, v] = wp.int64(v - 1)
                 s.precedence[i, 1, v] = wp.int64(v)
@@ -87,11 +88,11 @@ def show_route(s: State, i: int, j: int, bound: int, by_p: float, by_left: float
         if o == first:
             s.work[i, v, 1] = float(int(s.action_mask[i, j]))
         s.work[i, v, 2] = float(int(o == first))
-        s.work[i, v, 3] = part(float(duration) * by_p * 0.5, 0.0, 4.0)
-        s.work[i, v, 4] = part(float(completion - t) * by_left, -1.0, 2.0)
-        s.work[i, v, 5] = part(float(rest) * by_left, 0.0, 2.0)
-        s.work[i, v, 6] = part(float(bound - completion - rest) * by_left, 0.0, 1.0)
-        s.work[i, v, 7] = part(float(o) / float(s.machines[b]), 0.0, 4.0)
+        s.work[i, v, 3] = clip(float(duration) * by_p * 0.5, 0.0, 4.0)
+        s.work[i, v, 4] = clip(float(completion - t) * by_left, -1.0, 2.0)
+        s.work[i, v, 5] = clip(float(rest) * by_left, 0.0, 2.0)
+        s.work[i, v, 6] = clip(float(bound - completion - rest) * by_left, 0.0, 1.0)
+        s.work[i, v, 7] = clip(float(o) / float(s.machines[b]), 0.0, 4.0)
         s.work[i, v, 8] = 1.0
 
 

@@ -1,15 +1,13 @@
 """The choices that make a job shop environment; imports nothing heavy, so that a command line can list them at once."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import ClassVar
 
 from ..core.errors import OptionError
+from ..core.options import as_bool, one_of, option
 
 CONSTRUCTIONS = {"non-delay": 0.0, "active": 1.0, "insertion": None}
 OBSERVATIONS = ("jobs", "operations")
-
-
-def _option(default, text: str):
-    return field(default=default, metadata={"help": text})
 
 
 @dataclass(frozen=True)
@@ -20,33 +18,27 @@ class Options:
         OptionError: for a value outside of what an option accepts.
     """
 
-    construction: str | float = _option(
+    world: ClassVar[frozenset[str]] = frozenset()
+
+    construction: str | float = option(
         "active", "which jobs may be chosen: non-delay, active, insertion, or a number from 0 (non-delay) to 1 (active)"
     )
-    forced_moves: bool = _option(
+    forced_moves: bool = option(
         True, "the simulator applies moves that have no alternative; False shows every operation to the policy"
     )
-    observation: str = _option(
+    observation: str = option(
         "jobs", "the graph: jobs (a node per job, its route on the edges) or operations (the disjunctive graph)"
     )
 
     def __post_init__(self):
-        object.__setattr__(self, "forced_moves", _as_bool(self.forced_moves))
+        object.__setattr__(self, "forced_moves", as_bool("forced_moves", self.forced_moves))
         _as_delta(self.construction)
-        if self.observation not in OBSERVATIONS:
-            raise OptionError(f"observation must be one of {', '.join(OBSERVATIONS)}, got {self.observation!r}")
+        one_of("observation", self.observation, OBSERVATIONS)
 
     @property
     def delta(self) -> float | None:
         """Width of the choice set from 0 to 1, or None for insertion."""
         return _as_delta(self.construction)
-
-
-def _as_bool(value) -> bool:
-    """A flag as it may come from a command line."""
-    if str(value) not in ("True", "False"):
-        raise OptionError(f"forced_moves must be True or False, got {value!r}")
-    return str(value) == "True"
 
 
 def _as_delta(construction) -> float | None:

@@ -20,6 +20,18 @@ FAMILIES = {
             "observation": ["jobs", "operations"],
         },
     ),
+    "soc": (
+        ["topcuoglu", "insertion", "random-12:0-1", "cholesky-4-2g2c:0"],
+        {
+            "binding": ["pull", "match", "push", "late"],
+            "mode": ["auto", "online"],
+            "noise": ["none", "gaussian"],
+            "sigma": [0.0, 0.5],
+            "observation": ["tasks", "ready"],
+            "choice": [4, 0],
+            "shared_bus": [False, True],
+        },
+    ),
 }
 
 

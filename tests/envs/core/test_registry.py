@@ -11,7 +11,7 @@ from dispatchgym.instances.catalogue import load
 
 def test_a_name_is_taken_once():
     with pytest.raises(ValueError, match="job_shop"):
-        register(dataclasses.replace(family("job_shop"), objective="other"))
+        register(dataclasses.replace(family("job_shop"), naive="other"))
 
 
 def test_dashes_and_underscores():

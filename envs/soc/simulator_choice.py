@@ -1,0 +1,181 @@
+"""The choice that is open: which ready tasks may be bound to which elements, and what is known of each pair."""
+
+import warp as wp
+
+from .simulator_online import estimate_free, may_admit, show_plan
+from .simulator_plan import arrival_over_bus, gap_start, pilot
+from .simulator_state import LATEST, MATCH, PULL, PUSH, State
+
+
+@wp.func
+def survey_row(s: State, i: int, k: int, v: int):
+    """Find where row k's node v could start and finish, on every element."""
+    b = s.instance[i]
+    width = s.execution.shape[2]
+    j = v // width
+    t = v - j * width
+    g = s.arrival_graph[b, j]
+    best = int(LATEST)
+    second = int(LATEST)
+    s.row_node[i, k] = v
+    for p in range(s.elements[b]):
+        length = s.execution[b, g, t, p]
+        start = int(LATEST)
+        finish = int(LATEST)
+        if length >= 0:
+            if s.bus == 1:
+                s.data_ready[i, v, p] = arrival_over_bus(s, i, v, p, 0)
+            if s.planning == 1:
+                start = gap_start(s, i, p, s.data_ready[i, v, p], length)
+            else:
+                start = wp.max(s.free[i, p], s.data_ready[i, v, p])
+            finish = start + length
+            if finish < best:
+                second = best
+                best = finish
+            elif finish < second:
+                second = finish
+        s.pair_start[i, k, p] = start
+        s.pair_finish[i, k, p] = finish
+    s.row_best[i, k] = best
+    s.row_second[i, k] = second
+
+
+@wp.func
+def show_pair(s: State, i: int, a: int, k: int, p: int):
+    """Fill the columns of action a: row k on element p; it is legal."""
+    b = s.instance[i]
+    width = s.execution.shape[2]
+    v = s.row_node[i, k]
+    j = v // width
+    t = v - j * width
+    g = s.arrival_graph[b, j]
+    s.action_mask[i, a] = wp.int8(1)
+    s.job[i, a] = j
+    s.task[i, a] = t
+    s.element[i, a] = p
+    s.execution_time[i, a] = s.execution[b, g, t, p]
+    s.data_arrival[i, a] = s.data_ready[i, v, p]
+    s.earliest_start[i, a] = s.pair_start[i, k, p]
+    s.earliest_finish[i, a] = s.pair_finish[i, k, p]
+    s.best_finish[i, a] = s.row_best[i, k]
+    s.second_finish[i, a] = s.row_second[i, k]
+    s.optimistic_cost[i, a] = s.optimistic[b, g, t, p]
+    s.upward_rank[i, a] = s.rank_position[b, g, t]
+    s.optimistic_rank[i, a] = s.oct_position[b, g, t]
+    s.cpop_rank[i, a] = s.cpop_position[b, g, t]
+    s.critical_element[i, a] = s.critical[b, g, t]
+    s.tasks_left[i, a] = s.job_left[i, j]
+    s.ready_order[i, a] = s.since[i, v]
+    if s.planner > 0:
+        s.planned[i, a] = int(s.plan_first[i, p] == v)
+    if s.pilot > 0:
+        s.pilot_makespan[i, a] = pilot(s, i, v, p, s.pair_start[i, k, p], s.execution_time[i, a])
+    s.only[i] = a
+
+
+@wp.func
+def willing(s: State, i: int, p: int, pending: int):
+    """Whether element p is idle and may be asked: it has not declined all that is ready, or nothing else will happen."""
+    return s.running[i, p] < 0 and (pending == 0 or s.declined[i, p] != s.became_ready[i])
+
+
+@wp.func
+def pending_event(s: State, i: int):
+    """1 if something will happen without the policy."""
+    pending = int(0)
+    if may_admit(s, i) or s.queued_count[i] > 0:
+        pending = 1
+    for p in range(s.elements[s.instance[i]]):
+        if s.running[i, p] >= 0:
+            pending = 1
+    return pending
+
+
+@wp.func
+def offer_pairs(s: State, i: int, pending: int):
+    """Offer the first ready tasks on all elements they may go to; returns the number of candidates."""
+    b = s.instance[i]
+    width = s.execution.shape[2]
+    wide = s.execution.shape[3]
+    count = int(0)
+    rows = wp.min(s.ready_count[i], s.row_node.shape[1])
+    for k in range(rows):
+        v = s.ready[i, k]
+        j = v // width
+        survey_row(s, i, k, v)
+        for p in range(s.elements[b]):
+            legal = s.execution[b, s.arrival_graph[b, j], v - j * width, p] >= 0
+            if legal and s.planning == 0 and s.binding == MATCH:
+                legal = willing(s, i, p, pending)
+            if legal:
+                show_pair(s, i, k * wide + p, k, p)
+                count += 1
+            else:
+                s.action_mask[i, k * wide + p] = wp.int8(0)
+    for a in range(rows * wide, s.cleared[i]):
+        s.action_mask[i, a] = wp.int8(0)
+    s.rows[i] = rows
+    s.cleared[i] = rows * wide
+    return count
+
+
+@wp.func
+def offer_element(s: State, i: int, p: int):
+    """Pull: offer the first ready tasks that idle element p can run; returns their number."""
+    b = s.instance[i]
+    width = s.execution.shape[2]
+    count = int(0)
+    for r in range(s.ready_count[i]):
+        v = s.ready[i, r]
+        j = v // width
+        if count < s.row_node.shape[1] and s.execution[b, s.arrival_graph[b, j], v - j * width, p] >= 0:
+            survey_row(s, i, count, v)
+            show_pair(s, i, count, count, p)
+            count += 1
+    if count > 0:
+        for a in range(count, s.cleared[i]):
+            s.action_mask[i, a] = wp.int8(0)
+        s.rows[i] = count
+        s.cleared[i] = count
+        s.focus[i] = p
+    return count
+
+
+@wp.func
+def offer_nothing(s: State, i: int):
+    """No candidates."""
+    for a in range(s.cleared[i]):
+        s.action_mask[i, a] = wp.int8(0)
+    s.cleared[i] = 0
+    s.rows[i] = 0
+    s.focus[i] = -1
+    s.may_wait[i] = 0
+    if s.planning == 0 and s.binding != PUSH:
+        s.action_mask[i, s.action_mask.shape[1] - 1] = wp.int8(0)
+
+
+@wp.func
+def offer_online(s: State, i: int):
+    """Find what can be bound now; returns the number of candidates, waiting included, or 0 if time is to pass."""
+    pending = pending_event(s, i)
+    if s.ready_count[i] == 0 or (s.closed[i] == 1 and pending == 1):
+        return 0
+    b = s.instance[i]
+    estimate_free(s, i)
+    show_plan(s, i)
+    count = int(0)
+    if s.binding == PULL:
+        for k in range(s.elements[b]):
+            p = s.speed_order[b, k]
+            if count == 0 and willing(s, i, p, pending):
+                count = offer_element(s, i, p)
+    else:
+        count = offer_pairs(s, i, pending)
+    if count > 0 and s.binding != PUSH:
+        wait = s.action_mask.shape[1] - 1
+        s.may_wait[i] = pending
+        s.action_mask[i, wait] = wp.int8(pending)
+        if pending == 1:
+            count += 1
+    return count
