@@ -35,7 +35,8 @@ def heft(instance: SoCInstance, insertion: bool = True, rounding: str = "up") ->
     """
     plan = _Plan(instance, insertion, rounding)
     for task in plan.sequence(ranks.upward_rank(instance, plan.index, rounding)):
-        plan.place(task, _least(plan.finishes(task)))
+        finishes = plan.finishes(task)
+        plan.place(task, _least(finishes), finishes)
     return plan.schedule()
 
 
@@ -58,8 +59,9 @@ def cpop(instance: SoCInstance, insertion: bool = True, rounding: str = "up") ->
     path, element = ranks.critical_path(instance, plan.index, rounding)
     critical = set(path.tolist())
     for task in plan.sequence(ranks.path_priority(instance, plan.index, rounding)):
-        tied = task in critical and plan.execution[task][element] >= 0
-        plan.place(task, element if tied else _least(plan.finishes(task)))
+        finishes = plan.finishes(task)
+        tied = task in critical and finishes[element] is not None
+        plan.place(task, element if tied else _least(finishes), finishes)
     return plan.schedule()
 
 
@@ -101,9 +103,9 @@ def _optimistic(instance: SoCInstance, insertion: bool, rounding: str, rank) -> 
     plan = _Plan(instance, insertion, rounding)
     table, unit = ranks.optimistic_cost_units(instance, plan.index, rounding)
     for task in plan.sequence(rank(instance, plan.index, rounding)):
-        costs = table[task].tolist()
-        sums = [None if f is None else f * unit + c for f, c in zip(plan.finishes(task), costs, strict=True)]
-        plan.place(task, _least(sums))
+        finishes, costs = plan.finishes(task), table[task].tolist()
+        sums = [None if f is None else f * unit + c for f, c in zip(finishes, costs, strict=True)]
+        plan.place(task, _least(sums), finishes)
     return plan.schedule()
 
 
@@ -132,8 +134,9 @@ def lookahead_heft(instance: SoCInstance, insertion: bool = True, rounding: str 
     target = plan.graph.edges[outgoing, 1].tolist()
     for task in sequence:
         children = sorted(target[first[task] : first[task + 1]], key=turn.__getitem__)
-        ends = [None if f is None else plan.outlook(task, p, children) for p, f in enumerate(plan.finishes(task))]
-        plan.place(task, _least(ends))
+        finishes = plan.finishes(task)
+        ends = [None if f is None else plan.outlook(task, p, finishes, children) for p, f in enumerate(finishes)]
+        plan.place(task, _least(ends), finishes)
     return plan.schedule()
 
 
@@ -210,34 +213,35 @@ class _Plan:
             at += 1
         return at
 
-    def start(self, element: int, arrival: int, position: int) -> int:
-        """Start of a task at a position found by ``position``."""
-        return max(arrival, self.ends[element][position - 1]) if position else arrival
-
     def finishes(self, task: int) -> list[int | None]:
         """Earliest finish of a task on each PE, None where it cannot run."""
-        return [
-            None if length < 0 else self.start(p, arrival, self.position(p, arrival, length)) + length
-            for p, (arrival, length) in enumerate(zip(self.arrivals(task), self.execution[task], strict=True))
-        ]
+        found = []
+        for element, (arrival, length) in enumerate(zip(self.arrivals(task), self.execution[task], strict=True)):
+            if length < 0:
+                found.append(None)
+                continue
+            position = self.position(element, arrival, length)
+            found.append((max(arrival, self.ends[element][position - 1]) if position else arrival) + length)
+        return found
 
-    def place(self, task: int, element: int) -> int:
-        """Give a task its earliest place on a PE; returns its position there."""
-        arrival, length = self.arrivals(task)[element], self.execution[task][element]
-        position = self.position(element, arrival, length)
-        start = self.start(element, arrival, position)
-        self.starts[element].insert(position, start)
-        self.ends[element].insert(position, start + length)
-        self.element[task], self.finish[task] = element, start + length
+    def place(self, task: int, element: int, finishes: list[int | None]) -> int:
+        """Let a task finish on a PE when ``finishes`` says so; returns its position there."""
+        length, finish = self.execution[task][element], finishes[element]
+        position = self.position(element, finish - length, length)
+        self.starts[element].insert(position, finish - length)
+        self.ends[element].insert(position, finish)
+        self.element[task], self.finish[task] = element, finish
         return position
 
-    def outlook(self, task: int, element: int, children: list[int]) -> int:
+    def outlook(self, task: int, element: int, finishes: list[int | None], children: list[int]) -> int:
         """Latest finish among a task on a PE and its children, each put on the PE that finishes it first."""
-        placed, latest = [], 0
-        for each in [task, *children]:
-            where = element if each == task else _least(self.finishes(each))
-            placed.append((each, where, self.place(each, where)))
-            latest = max(latest, int(self.finish[each]))
+        placed = [(task, element, self.place(task, element, finishes))]
+        latest = finishes[element]
+        for child in children:
+            finishes = self.finishes(child)
+            where = _least(finishes)
+            placed.append((child, where, self.place(child, where, finishes)))
+            latest = max(latest, finishes[where])
         for each, where, position in reversed(placed):
             del self.starts[where][position], self.ends[where][position]
             self.element[each] = -1

@@ -53,9 +53,7 @@ POLICIES = {
         lambda c: c.optimistic_rank * FIRST + _path(c),
         "by mean optimistic cost, to the earliest finish plus optimistic cost (Arabnejad and Barbosa 2014)",
     ),
-    "rank-oct": _rule(
-        lambda c: c.upward_rank * FIRST + _path(c), "order of HEFT, elements of PEFT"
-    ),
+    "rank-oct": _rule(lambda c: c.upward_rank * FIRST + _path(c), "order of HEFT, elements of PEFT"),
     "min-min": _rule(lambda c: c.earliest_finish, "the pair that finishes first (Ibarra and Kim 1977)"),
     "max-min": _rule(
         lambda c: -c.best_finish * FIRST + c.earliest_finish,
@@ -76,7 +74,8 @@ POLICIES = {
         lambda c: c.ready_order * FIRST + c.execution_time, "first come, to the fastest element (Braun et al. 2001)"
     ),
     "olb": _rule(
-        lambda c: c.ready_order * FIRST + c.earliest_start, "first come, to the element that is free first (Braun et al. 2001)"
+        lambda c: c.ready_order * FIRST + c.earliest_start,
+        "first come, to the element that is free first (Braun et al. 2001)",
     ),
     "stf": _rule(
         lambda c: c.execution_time * FIRST + c.earliest_finish, "the shortest pair first, as in DS3 (Arda et al. 2020)"

@@ -55,6 +55,8 @@ def workflow(
     ([[20, 10], [30, 15]], [[0, 10], [10, 0]])
     """
     speeds = [_positive(f"speeds[{index}]", speed) for index, speed in enumerate(speeds)]
+    if not speeds:
+        raise OptionError("speeds must name at least one processor")
     ticks = _positive("ticks_per_second", ticks_per_second)
     bytes_per_tick = _positive("bandwidth", bandwidth) / ticks
     delay = math.ceil(_within("latency", latency) * ticks)

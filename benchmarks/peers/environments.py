@@ -34,6 +34,11 @@ PEERS = {
     "rl4co": Peer("run_rl4co.py", ("rl4co==0.7.0", "torch>=2.8,<2.14")),
     "jumanji": Peer("run_jumanji.py", ("jumanji==1.1.2",)),
 }
+# The planners of soc_planners.py.
+PLANNERS = {
+    "dispatchgym": Peer("run_list_scheduling.py"),
+    "saga": Peer("run_saga.py", ("anrg-saga==2.0.2",)),
+}
 
 
 class InstallError(Exception):
@@ -50,7 +55,7 @@ def ensure(name: str, folder: Path) -> Path:
     """The interpreter of a peer, installed first where it is not there with the right pins.
 
     Args:
-        name: a key of ``PEERS``.
+        name: a key of ``PEERS`` or ``PLANNERS``.
         folder: where the virtual environments are kept.
 
     Returns:
@@ -59,7 +64,7 @@ def ensure(name: str, folder: Path) -> Path:
     Raises:
         InstallError: if the virtual environment cannot be made or pip fails.
     """
-    requirements = PEERS[name].requirements
+    requirements = (PEERS | PLANNERS)[name].requirements
     if not requirements:
         return Path(sys.executable)
     home = folder / name

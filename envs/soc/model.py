@@ -11,14 +11,14 @@ from .conditions import Conditions
 from .instance import SoCInstance
 from .noise import QUANTILES, table
 from .options import BINDINGS, PILOTS, PLANNERS, PRIORITIES, Options
-from .tables import tables
+from .tables import is_uniform, tables
 
 
 def _program(name: str, observe_function) -> Program:
     return Program(
         name=f"soc_{name}",
         fields=simulator_state.FIELDS,
-        state=simulator_state.State,
+        state=simulator_state.Struct,
         reset=simulator.reset,
         step=simulator.step,
         observe=observe_function,
@@ -198,6 +198,7 @@ class Model:
             "latency": instance.latency,
             "bandwidth": instance.bandwidth,
             "accelerator": [kind != "cpu" for kind in instance.kinds],
+            "uniform": is_uniform(instance),
             "initial_bound": bound,
             "worst_makespan": worst,
             "mean_duration": made.mean_duration,

@@ -98,7 +98,7 @@ def show_execution(s: State, i: int, v: int, t: int, by_p: float):
             s.assignment_attr[i, e, 2] = float((status == QUEUED or status == RUNNING) and s.on[i, v] == p)
             s.assignment_attr[i, e, 3] = 0.0
             if status == READY:
-                late = float(wp.max(s.data_ready[i, v, p] - t, 0))
+                late = float(wp.max(s.data_ready[i, s.slot[i, v], p] - t, 0))
                 s.assignment_attr[i, e, 3] = clip(late * by_p * 0.5, 0.0, 4.0)
 
 

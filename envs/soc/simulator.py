@@ -23,7 +23,7 @@ import warp as wp
 
 from ..core.rng import instance_of
 from .simulator_choice import offer_nothing, offer_online, offer_pairs
-from .simulator_online import admit_arrived, bind, make_plan, pass_time, release_successors, unlist_ready
+from .simulator_online import admit_arrived, bind, leave_slot, make_plan, pass_time, release_successors, unlist_ready
 from .simulator_plan import arrival_over_bus, gap_start, take_gap
 from .simulator_state import DONE, LATE, LATEST, PULL, PUSH, WAITING, State
 
@@ -58,12 +58,13 @@ def commit(s: State, i: int, v: int, p: int):
     g = s.arrival_graph[b, v // width]
     t = v - (v // width) * width
     length = s.execution[b, g, t, p]
-    arrival = s.data_ready[i, v, p]
+    arrival = s.data_ready[i, s.slot[i, v], p]
     if s.bus == 1:
         arrival = arrival_over_bus(s, i, v, p, 1)
     start = gap_start(s, i, p, arrival, length)
     take_gap(s, i, p, start, start + length)
     unlist_ready(s, i, v)
+    leave_slot(s, i, v)
     s.status[i, v] = DONE
     s.on[i, v] = p
     s.start[i, v] = start
@@ -154,12 +155,17 @@ def clear_state(s: State, i: int):
         left += s.tasks[b, s.arrival_graph[b, j]]
     for p in range(s.elements[b]):
         s.running[i, p] = -1
+        s.queue_first[i, p] = -1
+        s.unsure[i, p] = 1
         s.declined[i, p] = -1
         s.free[i, p] = 0
         s.timeline_count[i, p] = 0
         if s.planner > 0 or s.pilot > 0:
             s.plan_count[i, p] = 0
             s.plan_first[i, p] = -1
+    for k in range(s.free_slot.shape[1]):
+        s.free_slot[i, k] = k
+    s.slots_taken[i] = 0
     s.left[i] = left
     s.jobs_left[i] = s.jobs[b]
     s.now[i] = 0

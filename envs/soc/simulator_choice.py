@@ -15,6 +15,7 @@ def survey_row(s: State, i: int, k: int, v: int):
     j = v // width
     t = v - j * width
     g = s.arrival_graph[b, j]
+    slot = s.slot[i, v]
     best = int(LATEST)
     second = int(LATEST)
     s.row_node[i, k] = v
@@ -24,11 +25,11 @@ def survey_row(s: State, i: int, k: int, v: int):
         finish = int(LATEST)
         if length >= 0:
             if s.bus == 1:
-                s.data_ready[i, v, p] = arrival_over_bus(s, i, v, p, 0)
+                s.data_ready[i, slot, p] = arrival_over_bus(s, i, v, p, 0)
             if s.planning == 1:
-                start = gap_start(s, i, p, s.data_ready[i, v, p], length)
+                start = gap_start(s, i, p, s.data_ready[i, slot, p], length)
             else:
-                start = wp.max(s.free[i, p], s.data_ready[i, v, p])
+                start = wp.max(s.free[i, p], s.data_ready[i, slot, p])
             finish = start + length
             if finish < best:
                 second = best
@@ -42,42 +43,60 @@ def survey_row(s: State, i: int, k: int, v: int):
 
 
 @wp.func
-def show_pair(s: State, i: int, a: int, k: int, p: int):
-    """Fill the columns of action a: row k on element p; it is legal."""
+def willing(s: State, i: int, p: int, pending: int):
+    """Whether element p is idle and may be asked: it has not declined all that is ready, or nothing else will happen."""
+    return s.running[i, p] < 0 and (pending == 0 or s.declined[i, p] != s.became_ready[i])
+
+
+@wp.func
+def show_pairs(s: State, i: int, k: int, first: int, last: int, a: int, pending: int):
+    """Fill the actions that bind row k to elements first .. last - 1, from action a on; returns how many are legal."""
     b = s.instance[i]
     width = s.execution.shape[2]
     v = s.row_node[i, k]
     j = v // width
     t = v - j * width
     g = s.arrival_graph[b, j]
-    s.action_mask[i, a] = wp.int8(1)
-    s.job[i, a] = j
-    s.task[i, a] = t
-    s.element[i, a] = p
-    s.execution_time[i, a] = s.execution[b, g, t, p]
-    s.data_arrival[i, a] = s.data_ready[i, v, p]
-    s.earliest_start[i, a] = s.pair_start[i, k, p]
-    s.earliest_finish[i, a] = s.pair_finish[i, k, p]
-    s.best_finish[i, a] = s.row_best[i, k]
-    s.second_finish[i, a] = s.row_second[i, k]
-    s.optimistic_cost[i, a] = s.optimistic[b, g, t, p]
-    s.upward_rank[i, a] = s.rank_position[b, g, t]
-    s.optimistic_rank[i, a] = s.oct_position[b, g, t]
-    s.cpop_rank[i, a] = s.cpop_position[b, g, t]
-    s.critical_element[i, a] = s.critical[b, g, t]
-    s.tasks_left[i, a] = s.job_left[i, j]
-    s.ready_order[i, a] = s.since[i, v]
-    if s.planner > 0:
-        s.planned[i, a] = int(s.plan_first[i, p] == v)
-    if s.pilot > 0:
-        s.pilot_makespan[i, a] = pilot(s, i, v, p, s.pair_start[i, k, p], s.execution_time[i, a])
-    s.only[i] = a
-
-
-@wp.func
-def willing(s: State, i: int, p: int, pending: int):
-    """Whether element p is idle and may be asked: it has not declined all that is ready, or nothing else will happen."""
-    return s.running[i, p] < 0 and (pending == 0 or s.declined[i, p] != s.became_ready[i])
+    slot = s.slot[i, v]
+    best = s.row_best[i, k]
+    second = s.row_second[i, k]
+    rank = s.rank_position[b, g, t]
+    oct_rank = s.oct_position[b, g, t]
+    cpop_rank = s.cpop_position[b, g, t]
+    wanted = s.critical[b, g, t]
+    left = s.job_left[i, j]
+    since = s.since[i, v]
+    count = int(0)
+    for p in range(first, last):
+        c = a + p - first
+        legal = s.pair_finish[i, k, p] < LATEST
+        if legal and s.planning == 0 and s.binding == MATCH:
+            legal = willing(s, i, p, pending)
+        s.action_mask[i, c] = wp.int8(int(legal))
+        if legal:
+            count += 1
+            s.only[i] = c
+            s.job[i, c] = j
+            s.task[i, c] = t
+            s.element[i, c] = p
+            s.execution_time[i, c] = s.execution[b, g, t, p]
+            s.data_arrival[i, c] = s.data_ready[i, slot, p]
+            s.earliest_start[i, c] = s.pair_start[i, k, p]
+            s.earliest_finish[i, c] = s.pair_finish[i, k, p]
+            s.best_finish[i, c] = best
+            s.second_finish[i, c] = second
+            s.optimistic_cost[i, c] = s.optimistic[b, g, t, p]
+            s.upward_rank[i, c] = rank
+            s.optimistic_rank[i, c] = oct_rank
+            s.cpop_rank[i, c] = cpop_rank
+            s.critical_element[i, c] = wanted
+            s.tasks_left[i, c] = left
+            s.ready_order[i, c] = since
+            if s.planner > 0:
+                s.planned[i, c] = int(s.plan_first[i, p] == v)
+            if s.pilot > 0:
+                s.pilot_makespan[i, c] = pilot(s, i, v, p, s.pair_start[i, k, p], s.execution_time[i, c])
+    return count
 
 
 @wp.func
@@ -95,24 +114,12 @@ def pending_event(s: State, i: int):
 @wp.func
 def offer_pairs(s: State, i: int, pending: int):
     """Offer the first ready tasks on all elements they may go to; returns the number of candidates."""
-    b = s.instance[i]
-    width = s.execution.shape[2]
     wide = s.execution.shape[3]
     count = int(0)
     rows = wp.min(s.ready_count[i], s.row_node.shape[1])
     for k in range(rows):
-        v = s.ready[i, k]
-        j = v // width
-        survey_row(s, i, k, v)
-        for p in range(s.elements[b]):
-            legal = s.execution[b, s.arrival_graph[b, j], v - j * width, p] >= 0
-            if legal and s.planning == 0 and s.binding == MATCH:
-                legal = willing(s, i, p, pending)
-            if legal:
-                show_pair(s, i, k * wide + p, k, p)
-                count += 1
-            else:
-                s.action_mask[i, k * wide + p] = wp.int8(0)
+        survey_row(s, i, k, s.ready[i, k])
+        count += show_pairs(s, i, k, 0, s.elements[s.instance[i]], k * wide, pending)
     for a in range(rows * wide, s.cleared[i]):
         s.action_mask[i, a] = wp.int8(0)
     s.rows[i] = rows
@@ -121,7 +128,7 @@ def offer_pairs(s: State, i: int, pending: int):
 
 
 @wp.func
-def offer_element(s: State, i: int, p: int):
+def offer_element(s: State, i: int, p: int, pending: int):
     """Pull: offer the first ready tasks that idle element p can run; returns their number."""
     b = s.instance[i]
     width = s.execution.shape[2]
@@ -131,8 +138,7 @@ def offer_element(s: State, i: int, p: int):
         j = v // width
         if count < s.row_node.shape[1] and s.execution[b, s.arrival_graph[b, j], v - j * width, p] >= 0:
             survey_row(s, i, count, v)
-            show_pair(s, i, count, count, p)
-            count += 1
+            count += show_pairs(s, i, count, p, p + 1, count, pending)
     if count > 0:
         for a in range(count, s.cleared[i]):
             s.action_mask[i, a] = wp.int8(0)
@@ -158,8 +164,12 @@ def offer_nothing(s: State, i: int):
 @wp.func
 def offer_online(s: State, i: int):
     """Find what can be bound now; returns the number of candidates, waiting included, or 0 if time is to pass."""
-    pending = pending_event(s, i)
-    if s.ready_count[i] == 0 or (s.closed[i] == 1 and pending == 1):
+    if s.ready_count[i] == 0:
+        return 0
+    pending = int(1)
+    if s.binding != PUSH:
+        pending = pending_event(s, i)
+    if s.closed[i] == 1 and pending == 1:
         return 0
     b = s.instance[i]
     estimate_free(s, i)
@@ -169,7 +179,7 @@ def offer_online(s: State, i: int):
         for k in range(s.elements[b]):
             p = s.speed_order[b, k]
             if count == 0 and willing(s, i, p, pending):
-                count = offer_element(s, i, p)
+                count = offer_element(s, i, p, pending)
     else:
         count = offer_pairs(s, i, pending)
     if count > 0 and s.binding != PUSH:

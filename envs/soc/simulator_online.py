@@ -87,9 +87,19 @@ def make_ready(s: State, i: int, v: int):
     """The last predecessor of node v is committed or done."""
     s.since[i, v] = s.became_ready[i]
     s.became_ready[i] = s.became_ready[i] + 1
+    slot = s.free_slot[i, s.slots_taken[i]]
+    s.slots_taken[i] = s.slots_taken[i] + 1
+    s.slot[i, v] = slot
     for p in range(s.elements[s.instance[i]]):
-        s.data_ready[i, v, p] = arrival_at(s, i, v, p)
+        s.data_ready[i, slot, p] = arrival_at(s, i, v, p)
     list_ready(s, i, v)
+
+
+@wp.func
+def leave_slot(s: State, i: int, v: int):
+    """Node v will not be offered again."""
+    s.slots_taken[i] = s.slots_taken[i] - 1
+    s.free_slot[i, s.slots_taken[i]] = s.slot[i, v]
 
 
 @wp.func
@@ -167,38 +177,72 @@ def begin(s: State, i: int, v: int, p: int, start: int):
     s.finish[i, v] = start + actual_time(s, i, v, p, estimate)
     s.running[i, p] = v
     s.release[i, p] = s.finish[i, v]
+    s.expected[i, p] = start + estimate
+    s.unsure[i, p] = 1
+    leave_slot(s, i, v)
 
 
 @wp.func
 def begin_queued(s: State, i: int, p: int):
-    """Idle element p takes the node of its queue whose data came first, if any are there."""
-    chosen = int(-1)
-    arrival = int(s.now[i] + 1)
-    for k in range(s.queued_count[i]):
-        v = s.queued[i, k]
-        if s.on[i, v] == p and s.data_ready[i, v, p] < arrival:
-            chosen = k
-            arrival = s.data_ready[i, v, p]
-    if chosen >= 0:
-        begin(s, i, s.queued[i, chosen], p, s.now[i])
-        s.queued_count[i] = s.queued_count[i] - 1
-        for k in range(chosen, s.queued_count[i]):
-            s.queued[i, k] = s.queued[i, k + 1]
+    """Idle element p takes the task of its queue whose data came first, if any are there."""
+    v = s.queue_first[i, p]
+    if v >= 0:
+        if s.arrived[i, v] <= s.now[i]:
+            s.queue_first[i, p] = s.queue_next[i, v]
+            s.queued_count[i] = s.queued_count[i] - 1
+            begin(s, i, v, p, s.now[i])
+
+
+@wp.func
+def enqueue(s: State, i: int, v: int, p: int):
+    """Put node v into element p's queue, behind those whose data come no later."""
+    s.status[i, v] = QUEUED
+    s.on[i, v] = p
+    s.queued_count[i] = s.queued_count[i] + 1
+    s.unsure[i, p] = 1
+    before = int(-1)
+    after = int(s.queue_first[i, p])
+    going = int(after >= 0)
+    while going == 1:
+        if s.arrived[i, after] <= s.arrived[i, v]:
+            before = after
+            after = s.queue_next[i, after]
+            going = int(after >= 0)
+        else:
+            going = 0
+    s.queue_next[i, v] = after
+    if before < 0:
+        s.queue_first[i, p] = v
+    else:
+        s.queue_next[i, before] = v
+
+
+@wp.func
+def take_back(s: State, i: int):
+    """Late: whatever has not started is ready again."""
+    for p in range(s.elements[s.instance[i]]):
+        v = int(s.queue_first[i, p])
+        while v >= 0:
+            list_ready(s, i, v)
+            v = s.queue_next[i, v]
+        if s.queue_first[i, p] >= 0:
+            s.queue_first[i, p] = -1
+            s.unsure[i, p] = 1
+    s.queued_count[i] = 0
 
 
 @wp.func
 def bind(s: State, i: int, v: int, p: int):
     """Commit node v to element p: at once where the element waits for it, else in its queue."""
     unlist_ready(s, i, v)
+    arrival = s.data_ready[i, s.slot[i, v], p]
     if s.bus == 1:
-        s.data_ready[i, v, p] = arrival_over_bus(s, i, v, p, 1)
+        arrival = arrival_over_bus(s, i, v, p, 1)
+    s.arrived[i, v] = arrival
     if s.binding < 2:  # pull and match: the element is idle, and is kept until the data are there
-        begin(s, i, v, p, wp.max(s.now[i], s.data_ready[i, v, p]))
+        begin(s, i, v, p, wp.max(s.now[i], arrival))
     else:
-        s.status[i, v] = QUEUED
-        s.on[i, v] = p
-        s.queued[i, s.queued_count[i]] = v
-        s.queued_count[i] = s.queued_count[i] + 1
+        enqueue(s, i, v, p)
         if s.running[i, p] < 0:
             begin_queued(s, i, p)
 
@@ -209,6 +253,7 @@ def end_task(s: State, i: int, p: int):
     v = s.running[i, p]
     j = v // s.execution.shape[2]
     s.running[i, p] = -1
+    s.unsure[i, p] = 1
     s.status[i, v] = DONE
     s.bound[i] = wp.max(s.bound[i], s.finish[i, v])
     release_successors(s, i, v)
@@ -227,13 +272,10 @@ def next_event(s: State, i: int):
     for p in range(s.elements[b]):
         if s.running[i, p] >= 0:
             t = wp.min(t, s.release[i, p])
+        elif s.queue_first[i, p] >= 0:
+            t = wp.min(t, s.arrived[i, s.queue_first[i, p]])
     if may_admit(s, i):
         t = wp.min(t, wp.max(s.arrival_time[b, s.admitted[i]], s.now[i]))
-    for k in range(s.queued_count[i]):
-        v = s.queued[i, k]
-        p = s.on[i, v]
-        if s.running[i, p] < 0:
-            t = wp.min(t, wp.max(s.data_ready[i, v, p], s.now[i]))
     return t
 
 
@@ -243,18 +285,20 @@ def estimate_free(s: State, i: int):
     b = s.instance[i]
     width = s.execution.shape[2]
     for p in range(s.elements[b]):
-        s.free[i, p] = s.now[i]
-        v = s.running[i, p]
-        if v >= 0:
-            j = v // width
-            expected = s.start[i, v] + s.execution[b, s.arrival_graph[b, j], v - j * width, p]
-            s.free[i, p] = wp.max(s.now[i], expected)
-    for k in range(s.queued_count[i]):
-        v = s.queued[i, k]
-        j = v // width
-        p = s.on[i, v]
-        length = s.execution[b, s.arrival_graph[b, j], v - j * width, p]
-        s.free[i, p] = wp.max(s.free[i, p], s.data_ready[i, v, p]) + length
+        if s.running[i, p] < 0 and s.queue_first[i, p] < 0:
+            s.free[i, p] = s.now[i]
+        elif s.unsure[i, p] == 1 or (s.running[i, p] >= 0 and s.expected[i, p] < s.now[i]):
+            free = int(s.now[i])
+            if s.running[i, p] >= 0:
+                free = wp.max(free, s.expected[i, p])
+            v = int(s.queue_first[i, p])
+            while v >= 0:
+                j = v // width
+                length = s.execution[b, s.arrival_graph[b, j], v - j * width, p]
+                free = wp.max(free, s.arrived[i, v]) + length
+                v = s.queue_next[i, v]
+            s.free[i, p] = free
+            s.unsure[i, p] = 0
 
 
 @wp.func
@@ -279,9 +323,7 @@ def pass_time(s: State, i: int):
             end_task(s, i, p)
     admit_arrived(s, i)
     if s.binding == LATE:
-        for k in range(s.queued_count[i]):
-            list_ready(s, i, s.queued[i, k])
-        s.queued_count[i] = 0
+        take_back(s, i)
     elif s.queued_count[i] > 0:
         for p in range(s.elements[b]):
             if s.running[i, p] < 0:

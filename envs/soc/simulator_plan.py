@@ -8,14 +8,17 @@ every candidate, Duin and Voss 1999) when a graph is planned, and what replannin
 
 import warp as wp
 
-from .simulator_state import DONE, FIFO, HEFT, LATEST, PEFT, RANK_OCT, RUNNING, SRPT, State
+from .simulator_state import DONE, FIFO, HEFT, LATEST, PEFT, RANK_OCT, RUNNING, SRPT, State, Struct
 
 
-@wp.func
-def transfer_time(s: State, b: int, volume: int, source: int, target: int):
-    """Time that data take from one element to another."""
+@wp.func(inline=True)
+def transfer_time(s: State, b: int, g: int, k: int, source: int, target: int):
+    """Time that the data of link k of graph g take from one element to another."""
     if source == target:
         return 0
+    if s.uniform[b] == 1:  # a division costs more than all the rest
+        return s.before_time[b, g, k]
+    volume = s.before_volume[b, g, k]
     whole = volume // s.bandwidth[b, source, target]
     if s.round_up == 1 and whole * s.bandwidth[b, source, target] < volume:
         whole = whole + 1
@@ -34,7 +37,7 @@ def arrival_over_bus(s: State, i: int, v: int, p: int, commit: int):
     free = int(s.bus_free[i])
     for k in range(s.first_before[b, g, t], s.first_before[b, g, t + 1]):
         u = j * width + s.before[b, g, k]
-        length = transfer_time(s, b, s.before_volume[b, g, k], s.on[i, u], p)
+        length = transfer_time(s, b, g, k, s.on[i, u], p)
         arrived = int(s.finish[i, u])
         if length > 0:
             begin = wp.max(wp.max(free, arrived), s.now[i])
@@ -59,7 +62,7 @@ def arrival_at(s: State, i: int, v: int, p: int):
     result = int(s.admission[i, j])
     for k in range(s.first_before[b, g, t], s.first_before[b, g, t + 1]):
         u = j * width + s.before[b, g, k]
-        result = wp.max(result, s.finish[i, u] + transfer_time(s, b, s.before_volume[b, g, k], s.on[i, u], p))
+        result = wp.max(result, s.finish[i, u] + transfer_time(s, b, g, k, s.on[i, u], p))
     return result
 
 
@@ -94,7 +97,7 @@ def take_gap(s: State, i: int, p: int, start: int, end: int):
     s.timeline_count[i, p] = s.timeline_count[i, p] + 1
 
 
-@wp.func
+@wp.func(inline=True)
 def planned_gap(s: State, i: int, p: int, arrival: int, length: int):
     """Earliest start of a task in the plan of element p (see gap_start)."""
     count = s.plan_count[i, p]
@@ -112,7 +115,7 @@ def planned_gap(s: State, i: int, p: int, arrival: int, length: int):
     return last
 
 
-@wp.func
+@wp.func(inline=True)
 def take_planned_gap(s: State, i: int, p: int, start: int, end: int):
     """Put a task into the plan of element p, moving what starts later."""
     k = int(s.plan_count[i, p])
@@ -125,7 +128,7 @@ def take_planned_gap(s: State, i: int, p: int, start: int, end: int):
     s.plan_count[i, p] = s.plan_count[i, p] + 1
 
 
-@wp.func
+@wp.func(inline=True)
 def place(s: State, i: int, v: int, p: int, start: int, length: int):
     """Write node v into the plan."""
     take_planned_gap(s, i, p, start, start + length)
@@ -134,7 +137,7 @@ def place(s: State, i: int, v: int, p: int, start: int, length: int):
     s.plan_finish[i, v] = start + length
 
 
-@wp.func
+@wp.func(inline=True)
 def planned_arrival(s: State, i: int, v: int, p: int):
     """When the data of node v would be on element p, its predecessors being done, running or planned."""
     b = s.instance[i]
@@ -152,11 +155,11 @@ def planned_arrival(s: State, i: int, v: int, p: int):
         elif s.status[i, u] != DONE:
             source = s.plan_on[i, u]
             finish = s.plan_finish[i, u]
-        result = wp.max(result, finish + transfer_time(s, b, s.before_volume[b, g, k], source, p))
+        result = wp.max(result, finish + transfer_time(s, b, g, k, source, p))
     return result
 
 
-@wp.func
+@wp.func(inline=True)
 def plan_task(s: State, i: int, v: int, planner: int):
     """Put node v where the planner wants it; returns its finish."""
     b = s.instance[i]
@@ -182,7 +185,7 @@ def plan_task(s: State, i: int, v: int, planner: int):
     return s.plan_finish[i, v]
 
 
-@wp.func
+@wp.func(inline=True)
 def sequence(s: State, i: int, j: int, k: int, planner: int):
     """Node at place k of job j's sequence."""
     b = s.instance[i]
@@ -192,7 +195,7 @@ def sequence(s: State, i: int, j: int, k: int, planner: int):
     return j * s.execution.shape[2] + s.rank_sequence[b, g, k]
 
 
-@wp.func
+@wp.func(inline=True)
 def next_planned(s: State, i: int, j: int, planner: int):
     """First node of job j, from its place in the sequence on, that is neither planned nor begun; -1 if none is left."""
     b = s.instance[i]
@@ -208,7 +211,7 @@ def next_planned(s: State, i: int, j: int, planner: int):
     return found
 
 
-@wp.func
+@wp.func(inline=True)
 def urgency(s: State, i: int, j: int, v: int, planner: int):
     """What job j's next node is compared by; the smallest is planned first, ties to the lowest job."""
     b = s.instance[i]
@@ -223,7 +226,7 @@ def urgency(s: State, i: int, j: int, v: int, planner: int):
     return s.rank_position[b, g, t]
 
 
-@wp.func
+@wp.func(inline=True)
 def plan_rest(s: State, i: int, planner: int):
     """Plan every task of the admitted jobs that is neither planned nor begun; returns the latest planned finish."""
     latest = int(0)
@@ -248,7 +251,7 @@ def plan_rest(s: State, i: int, planner: int):
     return latest
 
 
-@wp.func
+@wp.func(inline=True)
 def forget_plan(s: State, i: int):
     """Nothing is planned; elements are taken by what is committed or runs on them."""
     b = s.instance[i]
@@ -272,7 +275,7 @@ def forget_plan(s: State, i: int):
 
 
 @wp.func
-def complete(s: State, i: int, v: int, p: int, start: int, length: int, planner: int):
+def complete(s: Struct, i: int, v: int, p: int, start: int, length: int, planner: int):
     """Makespan if node v runs on element p at ``start`` and the planner does the rest."""
     forget_plan(s, i)
     place(s, i, v, p, start, length)

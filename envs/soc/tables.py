@@ -8,6 +8,7 @@ import numpy as np
 
 from . import ranks
 from .instance import SoCInstance
+from .links import Links
 
 REMEMBERED = 128  # platforms with their graphs
 FAR = 2**30
@@ -137,20 +138,31 @@ def _list_order(graph, priority: np.ndarray) -> np.ndarray:
     return np.array(order, np.int32)
 
 
+def is_uniform(instance: SoCInstance) -> bool:
+    """Whether a transfer takes the same time between any two different elements."""
+    apart = ~np.eye(instance.elements, dtype=bool)
+    links = instance.latency[apart], instance.bandwidth[apart]
+    return all((link == link[:1]).all() for link in links)
+
+
 def _edges(instance: SoCInstance, rounding: str) -> dict[str, np.ndarray]:
     """Predecessors and successors of every task, one after the other."""
     graphs, widest = instance.graphs, instance.widest
     most = max(len(graph.edges) for graph in graphs)
     arrays = {
-        name: np.zeros((len(graphs), most), np.int32) for name in ("before", "before_volume", "before_edge", "after")
+        name: np.zeros((len(graphs), most), np.int32)
+        for name in ("before", "before_volume", "before_time", "before_edge", "after")
     }
     arrays["mean_transfer"] = np.zeros((len(graphs), most), np.float32)
     for name in ("first_before", "first_after"):
         arrays[name] = np.zeros((len(graphs), widest + 1), np.int32)
     for g, graph in enumerate(graphs):
+        first_pe = np.zeros(len(graph.edges), np.int64)
         index, first = ranks.edges_by(graph, 1)
         arrays["before"][g, : len(index)] = graph.edges[index, 0]
         arrays["before_volume"][g, : len(index)] = graph.volume[index]
+        if is_uniform(instance):
+            arrays["before_time"][g, : len(index)] = Links(instance, rounding).times(graph.volume, first_pe)[index, -1]
         arrays["before_edge"][g, : len(index)] = index
         arrays["mean_transfer"][g, : len(index)] = ranks.mean_transfer(instance, g, rounding)[index]
         arrays["first_before"][g] = [*first, *[first[-1]] * (widest + 1 - len(first))]
