@@ -84,7 +84,9 @@ def solve_soc(
     schedule = Schedule(instance, problem.entries(places), known.as_dict())
     cost = problem.cost(places)
     status = "optimal" if cost == bound else "feasible"
-    objective, bound = (cost, bound) if instance.static else (cost / problem.measured, bound / problem.measured)
+    objective, bound = (
+        (cost, bound) if instance.static else (cost / len(problem.measured), bound / len(problem.measured))
+    )
     return SoCAnswer(schedule, objective, bound, status, time.perf_counter() - began)
 
 
@@ -105,7 +107,7 @@ def _search(problem: FlatProblem, start: list[Place], time_limit: float, seed: i
     bound = problem.lower_bound
     if math.isfinite(solver.best_objective_bound):
         # the objective is an integer; the tolerance keeps 54.9999999 from becoming a bound of 54
-        bound = max(bound, math.ceil(solver.best_objective_bound - 1e-6) - problem.offset)
+        bound = max(bound, math.ceil(solver.best_objective_bound - 1e-6))
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         return start, bound
     found = [
@@ -163,9 +165,73 @@ def build_model(problem: FlatProblem, start: list[Place]) -> SoCModel:
     for intervals in on_element:
         model.add_no_overlap(intervals)
     _add_edges(problem, result)
-    _add_objective(problem, result, start, ends)
+    _add_objective(problem, result, ends, problem.cost(start), horizon)
     for place in start:
         model.add_hint(result.starts[place.task], place.start)
         for p, here in result.on[place.task].items():
             model.add_hint(here, p == place.element)
     return result
+
+
+FORM = "B"
+
+
+def _add_edges(problem: FlatProblem, result: SoCModel) -> None:
+    """A task waits for the data of its predecessors: for each PE of one, as long as its own PE makes that."""
+    for task, before in enumerate(problem.before):
+        begin, on = result.starts[task], result.on[task]
+        for source, transfer in before:
+            if FORM == "B":
+                for p, there in result.on[source].items():
+                    arrival = result.starts[source] + int(problem.time[source, p])
+                    arrival += sum(int(transfer[p, q]) * here for q, here in on.items())
+                    result.model.add(begin >= arrival).only_enforce_if(there)
+            elif FORM in "AF":
+                for p, there in result.on[source].items():
+                    end = result.starts[source] + int(problem.time[source, p])
+                    if FORM == "F":
+                        result.model.add(begin >= end).only_enforce_if(there)
+                    for q, here in on.items():
+                        if FORM == "F" and transfer[p, q] == 0:
+                            continue
+                        result.model.add(begin >= end + int(transfer[p, q])).only_enforce_if(there, here)
+            elif FORM == "G":
+                end = result.starts[source] + sum(
+                    int(problem.time[source, p]) * x for p, x in result.on[source].items()
+                )
+                result.model.add(begin >= end)
+                for p, there in result.on[source].items():
+                    arrival = result.starts[source] + int(problem.time[source, p])
+                    arrival += sum(int(transfer[p, q]) * here for q, here in on.items())
+                    result.model.add(begin >= arrival).only_enforce_if(there)
+
+
+def _add_objective(problem: FlatProblem, result: SoCModel, ends: list, cost: int, horizon: int) -> None:
+    """Minimise the cost; no worse ones than what there is already."""
+    model, instance = result.model, problem.instance
+    completion = {}
+    for job in problem.measured:
+        completion[job] = model.new_int_var(int(instance.arrival_time[job]), horizon, f"completion_{job}")
+    for task, end in enumerate(ends):
+        job = int(problem.name[task, 0])
+        if job in completion:
+            rest = sum(int(problem.tail[task, p]) * here for p, here in result.on[task].items())
+            model.add(completion[job] >= end + rest)
+    total = sum(completion.values()) - sum(int(instance.arrival_time[job]) for job in completion)
+    model.add(total >= problem.lower_bound)
+    model.add(total <= cost)
+    if instance.static and LOAD:
+        for p in range(problem.elements):
+            work = sum(int(problem.time[task, p]) * on[p] for task, on in enumerate(result.on) if p in on)
+            model.add(work <= completion[0])
+    model.minimize(total)
+
+
+LOAD = True
+
+
+def _check_options(time_limit: float, seed: int) -> None:
+    if isinstance(time_limit, bool) or not isinstance(time_limit, (int, float, np.number)) or not time_limit > 0:
+        raise OptionError(f"time_limit must be a number of seconds above 0, got {time_limit!r}")
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**31:
+        raise OptionError(f"seed must be an integer from 0 to {2**31 - 1}, got {seed!r}")

@@ -33,7 +33,17 @@ class Simulation:
     """
 
     def __init__(
-        self, model, instances, num_envs, *, device="cpu", seed=0, group=1, worlds=None, shuffled=False, observe=True,
+        self,
+        model,
+        instances,
+        num_envs,
+        *,
+        device="cpu",
+        seed=0,
+        group=1,
+        worlds=None,
+        shuffled=False,
+        observe=True,
         threads=None,
     ):
         if num_envs < 1 or group < 1:

@@ -181,7 +181,7 @@ def _best_of(policy, model, instances, limits: Limits, samples: int, generator) 
 
 
 def world_of(instance: Instance) -> int:
-    """Key of an instance's random draws in an evaluation: the same for every policy, whatever is evaluated beside it."""
+    """Key of an instance's random draws in an evaluation: the same for every policy and in any company."""
     return int(instance.digest[:7], 16)
 
 

@@ -106,7 +106,7 @@ def slowest_pairs(latency: np.ndarray, bandwidth: np.ndarray) -> tuple[np.ndarra
     """Latency and bandwidth of the pairs of PEs that no other pair is slower than in both."""
     apart = ~np.eye(len(latency), dtype=bool)
     latency, bandwidth = latency[apart].astype(np.int64), bandwidth[apart].astype(np.int64)
-    place = np.lexsort((-latency, bandwidth))
+    place = bandwidth.argsort(kind="stable")
     latency, bandwidth = latency[place], bandwidth[place]
     best = np.maximum.accumulate(latency)
     keep = np.r_[True, best[1:] > best[:-1]] if len(latency) else []

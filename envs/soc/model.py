@@ -10,7 +10,7 @@ from . import observe, observe_tasks, simulator, simulator_state
 from .conditions import Conditions
 from .instance import SoCInstance
 from .noise import QUANTILES, table
-from .options import BINDINGS, PILOTS, PLANNERS, PRIORITIES, Options
+from .options import BINDINGS, PLANNERS, PRIORITIES, Options
 from .tables import is_uniform, tables
 
 

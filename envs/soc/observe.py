@@ -226,7 +226,7 @@ def ask_element(s: State, i: int, k: int, p: int, by_p: float):
 
 @wp.func
 def show_elements(s: State, i: int, t: int, by_p: float):
-    """Features of the elements but for what the offered tasks ask of them; returns how many are idle, and the backlog."""
+    """Features of the elements but for what is asked of them; returns how many are idle, and the backlog."""
     b = s.instance[i]
     idle = float(0.0)
     backlog = float(0.0)

@@ -33,9 +33,7 @@ EXECUTION = (
     Feature("bound", "1 if the task is bound to this element or runs on it"),
     Feature("arrival", "ready: (when its data can be there - t) / p / 2", 0, 4),
 )
-EDGE = (
-    Feature("transfer", "mean time of its data between two elements / p / 2", 0, 4),
-)
+EDGE = (Feature("transfer", "mean time of its data between two elements / p / 2", 0, 4),)
 
 
 @wp.func
@@ -68,7 +66,7 @@ def show_node(s: State, i: int, v: int, t: int, by_p: float, by_left: float):
     s.work[i, v, 9] = clip(float(s.first_after[b, g, task + 1] - s.first_after[b, g, task]) * 0.25, 0.0, 4.0)
     s.work[i, v, 10] = 0.0
     if status == RUNNING:
-        expected = s.start[i, v] + s.execution[b, g, task, s.on[i, v]]
+        expected = s.expected[i, s.on[i, v]]
         s.work[i, v, 10] = clip(float(wp.max(expected - t, 0)) * by_p * 0.5, 0.0, 4.0)
     s.work[i, v, 11] = 0.0
     s.work[i, v, 12] = clip(float(s.job_left[i, j]) / 16.0, 0.0, 4.0)

@@ -36,7 +36,8 @@ class Options:
     insertion: bool = option(True, "plans use the first gap that fits; False appends")
     choice: int = option(8, "ready tasks that are offered, the first by priority; 0 offers all")
     priority: str = option(
-        "auto", "order of ready tasks: rank (upward rank), srpt (job with fewest tasks left), fifo; auto: rank, srpt for streams"
+        "auto",
+        "order of ready tasks: rank (upward), srpt (job with fewest tasks left), fifo; auto: rank, srpt for streams",
     )
     noise: str = option("none", "on execution times: none, gaussian, lognormal, gamma, ds3, readys")
     sigma: float = option(0.0, "spread of the noise, a share of the estimate (readys: microseconds)")

@@ -44,7 +44,7 @@ def survey_row(s: State, i: int, k: int, v: int):
 
 @wp.func
 def willing(s: State, i: int, p: int, pending: int):
-    """Whether element p is idle and may be asked: it has not declined all that is ready, or nothing else will happen."""
+    """Whether element p is idle and may be asked: something is ready that it has not declined, or all stands still."""
     return s.running[i, p] < 0 and (pending == 0 or s.declined[i, p] != s.became_ready[i])
 
 

@@ -8,12 +8,12 @@ import warp as wp
 
 from ..core.rng import random_bits
 from .simulator_plan import arrival_at, arrival_over_bus, find_planned, forget_plan, plan_rest
-from .simulator_state import DONE, FIFO, LATE, LATEST, QUEUED, READY, RUNNING, SRPT, WAITING, State
+from .simulator_state import DONE, FIFO, LATE, LATEST, OVERDUE, QUEUED, READY, RUNNING, SRPT, WAITING, State
 
 
 @wp.func
 def actual_time(s: State, i: int, v: int, p: int, estimate: int):
-    """The execution time that nobody is told beforehand: the estimate under the noise of (seed, world, job, task, p)."""
+    """The execution time that nobody is told: the estimate under the noise of (seed, world, job, task, element)."""
     if s.noise == 0 or estimate == 0 or (s.noise == 2 and s.accelerator[s.instance[i], p] == 0):
         return estimate
     b = s.instance[i]
@@ -177,6 +177,8 @@ def begin(s: State, i: int, v: int, p: int, start: int):
     s.finish[i, v] = start + actual_time(s, i, v, p, estimate)
     s.running[i, p] = v
     s.release[i, p] = s.finish[i, v]
+    s.estimate[i, p] = estimate
+    s.due[i, p] = start + estimate
     s.expected[i, p] = start + estimate
     s.unsure[i, p] = 1
     leave_slot(s, i, v)
@@ -287,10 +289,12 @@ def estimate_free(s: State, i: int):
     for p in range(s.elements[b]):
         if s.running[i, p] < 0 and s.queue_first[i, p] < 0:
             s.free[i, p] = s.now[i]
-        elif s.unsure[i, p] == 1 or (s.running[i, p] >= 0 and s.expected[i, p] < s.now[i]):
+        elif s.unsure[i, p] == 1 or (s.running[i, p] >= 0 and s.due[i, p] <= s.now[i]):
             free = int(s.now[i])
             if s.running[i, p] >= 0:
-                free = wp.max(free, s.expected[i, p])
+                if s.due[i, p] <= s.now[i]:
+                    s.expected[i, p] = s.now[i] + wp.max(s.estimate[i, p] // OVERDUE, 1)
+                free = s.expected[i, p]
             v = int(s.queue_first[i, p])
             while v >= 0:
                 j = v // width
@@ -304,8 +308,8 @@ def estimate_free(s: State, i: int):
 @wp.func
 def make_plan(s: State, i: int):
     """Bring the plan up to date with what has happened."""
+    estimate_free(s, i)
     if s.replan == 1:
-        estimate_free(s, i)
         forget_plan(s, i)
     plan_rest(s, i, s.planner)
 

@@ -151,7 +151,7 @@ def planned_arrival(s: State, i: int, v: int, p: int):
         source = s.on[i, u]
         finish = s.finish[i, u]
         if s.status[i, u] == RUNNING:  # nobody knows yet when it really ends
-            finish = wp.max(s.now[i], s.start[i, u] + s.execution[b, g, s.before[b, g, k], source])
+            finish = s.expected[i, source]
         elif s.status[i, u] != DONE:
             source = s.plan_on[i, u]
             finish = s.plan_finish[i, u]
@@ -196,18 +196,55 @@ def sequence(s: State, i: int, j: int, k: int, planner: int):
 
 
 @wp.func(inline=True)
-def next_planned(s: State, i: int, j: int, planner: int):
-    """First node of job j, from its place in the sequence on, that is neither planned nor begun; -1 if none is left."""
+def is_free(s: State, i: int, v: int):
+    """Whether node v is neither planned nor begun."""
+    return s.status[i, v] < RUNNING and s.plan_on[i, v] < 0
+
+
+@wp.func(inline=True)
+def count_waits(s: State, i: int, j: int):
+    """PEFT takes whichever task is ready: count for each task of job j the predecessors still to be planned."""
     b = s.instance[i]
+    width = s.execution.shape[2]
+    g = s.arrival_graph[b, j]
+    for t in range(s.tasks[b, g]):
+        if is_free(s, i, j * width + t):
+            waits = int(0)
+            for k in range(s.first_before[b, g, t], s.first_before[b, g, t + 1]):
+                if is_free(s, i, j * width + s.before[b, g, k]):
+                    waits += 1
+            s.plan_waits[i, j * width + t] = waits
+
+
+@wp.func(inline=True)
+def release_planned(s: State, i: int, v: int):
+    """Node v is planned: its successors wait for one less."""
+    b = s.instance[i]
+    width = s.execution.shape[2]
+    j = v // width
+    t = v - j * width
+    g = s.arrival_graph[b, j]
+    for k in range(s.first_after[b, g, t], s.first_after[b, g, t + 1]):
+        u = j * width + s.after[b, g, k]
+        s.plan_waits[i, u] = s.plan_waits[i, u] - 1
+
+
+@wp.func(inline=True)
+def next_planned(s: State, i: int, j: int, planner: int):
+    """First node of job j's sequence that can be planned; -1 if none is left."""
+    b = s.instance[i]
+    last = s.tasks[b, s.arrival_graph[b, j]]
     k = int(s.plan_next[i, j])
-    found = int(-1)
-    while found < 0 and k < s.tasks[b, s.arrival_graph[b, j]]:
-        v = sequence(s, i, j, k, planner)
-        if s.status[i, v] < RUNNING and s.plan_on[i, v] < 0:
-            found = v
-        else:
-            k += 1
+    while k < last and not is_free(s, i, sequence(s, i, j, wp.min(k, last - 1), planner)):
+        k += 1
     s.plan_next[i, j] = k
+    found = int(-1)
+    while found < 0 and k < last:
+        v = sequence(s, i, j, k, planner)
+        # Upward ranks fall along every edge, so in their order nothing waits.
+        if planner != PEFT or (is_free(s, i, v) and s.plan_waits[i, v] == 0):
+            found = v
+        k += 1
     return found
 
 
@@ -232,6 +269,8 @@ def plan_rest(s: State, i: int, planner: int):
     latest = int(0)
     for j in range(s.admitted[i]):
         s.plan_next[i, j] = 0
+        if planner == PEFT and s.job_left[i, j] > 0:
+            count_waits(s, i, j)
     going = int(1)
     while going == 1:
         best = int(-1)
@@ -246,6 +285,8 @@ def plan_rest(s: State, i: int, planner: int):
                         best = v
         if best >= 0:
             latest = wp.max(latest, plan_task(s, i, best, planner))
+            if planner == PEFT:
+                release_planned(s, i, best)
         else:
             going = 0
     return latest

@@ -8,6 +8,7 @@ import warp as wp
 
 from ..core.fields import COMMON, Field, struct
 
+OVERDUE = wp.constant(4)  # a task that runs longer than estimated is expected to take another quarter of its estimate
 LATEST = wp.constant(2**30)  # later than any time of an instance; never enters a sum
 
 # What a node is doing.
@@ -54,7 +55,7 @@ FIELDS = (
     Field("rank_position", "bank graph task", "place by upward rank, over the tasks of all graphs"),
     Field("rank_sequence", "bank graph task", "tasks of the graph by upward rank"),
     Field("oct_position", "bank graph task", "place by mean optimistic cost, over the tasks of all graphs"),
-    Field("oct_sequence", "bank graph task", "tasks of the graph in the order in which PEFT takes them"),
+    Field("oct_sequence", "bank graph task", "tasks of the graph by mean optimistic cost"),
     Field("cpop_position", "bank graph task", "place by upward plus downward rank, over the tasks of all graphs"),
     Field("critical", "bank graph task", "element that CPOP wants for a task of the critical path; -1 for other tasks"),
     Field("optimistic", "bank graph task element", "optimistic cost to the exit in us, rounded"),
@@ -102,7 +103,9 @@ FIELDS = (
     Field("queued_count", "env", "tasks in all queues"),
     Field("running", "env element", "node that occupies the element; -1 for none"),
     Field("release", "env element", "when it will leave, which no policy is told"),
-    Field("expected", "env element", "when it would leave by the estimate"),
+    Field("estimate", "env element", "estimated execution time of what runs on it"),
+    Field("due", "env element", "when it would leave by the estimate"),
+    Field("expected", "env element", "the same, but a while from now once that has passed"),
     Field("declined", "env element", "became_ready when the element was told to wait; -1 for never"),
     Field("closed", "env", "late: 1 when nothing more is to be bound before the next event"),
     Field("free", "env element", "estimate of when the element can take another task, its queue done"),
@@ -120,6 +123,7 @@ FIELDS = (
     Field("plan_finish", "env plan_node", "estimated completion of a planned task"),
     Field("plan_begin", "env plan_node", "its estimated start"),
     Field("plan_on", "env plan_node", "the element it is planned on; -1 for not planned"),
+    Field("plan_waits", "env plan_node", "PEFT: predecessors that are neither planned nor begun"),
     Field("plan_next", "env job", "next place of the job in its sequence"),
     Field("plan_first", "env element", "node that the plan wants next on the element; -1 for none"),
     # The choice: one row per offered task. Rules read the columns, (B, A) each.

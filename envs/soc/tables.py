@@ -1,6 +1,5 @@
-"""What the simulator wants to know of an instance's graphs, worked out once on the host: ranks, sequences, edge lists."""
+"""What the simulator wants to know of an instance's graphs, worked out on the host: ranks, sequences, edge lists."""
 
-import heapq
 from collections import OrderedDict
 from dataclasses import dataclass
 
@@ -101,7 +100,7 @@ def _of_graph(instance: SoCInstance, number: int, rounding: str) -> dict[str, np
         "both": both,
         "execution": graph.execution_time.astype(np.int32),
         "rank_sequence": np.argsort(ranks.priority_order(rank, graph)).astype(np.int32),
-        "oct_sequence": _list_order(graph, ranks.priority_order(oct_rank, graph)),
+        "oct_sequence": np.argsort(ranks.priority_order(oct_rank, graph)).astype(np.int32),
         "critical": critical,
         "optimistic": np.where(np.isfinite(cost), np.rint(np.where(np.isfinite(cost), cost, 0)), FAR).astype(np.int32),
         "tail": ranks.least_tail(instance, number, rounding).astype(np.int32),
@@ -118,24 +117,6 @@ def _positions(instance: SoCInstance, values: list[np.ndarray]) -> list[np.ndarr
     place = np.empty(len(order), np.int32)
     place[order] = np.arange(len(order), dtype=np.int32)
     return np.split(place, np.cumsum([len(row) for row in values])[:-1])
-
-
-def _list_order(graph, priority: np.ndarray) -> np.ndarray:
-    """The order in which a list scheduler takes the tasks: always the ready one of highest priority, (n,) int32."""
-    waits = np.bincount(graph.edges[:, 1], minlength=graph.tasks)
-    index, first = ranks.edges_by(graph, 0)
-    target = graph.edges[index, 1].tolist()
-    place, order = priority.tolist(), []
-    ready = [(place[t], t) for t in np.flatnonzero(waits == 0).tolist()]
-    heapq.heapify(ready)
-    while ready:
-        _, task = heapq.heappop(ready)
-        order.append(task)
-        for after in target[first[task] : first[task + 1]]:
-            waits[after] -= 1
-            if waits[after] == 0:
-                heapq.heappush(ready, (place[after], after))
-    return np.array(order, np.int32)
 
 
 def is_uniform(instance: SoCInstance) -> bool:

@@ -67,7 +67,10 @@ def test_more_samples_are_never_worse(policy, small):
     if isinstance(solver, Exact):
         pytest.skip("exact solvers do not sample")
     once, often = (
-        [answer.schedule.metrics()[answer.schedule.instance.objective] for answer in solve(solver, small[0], Limits(samples=samples))]
+        [
+            answer.schedule.metrics()[answer.schedule.instance.objective]
+            for answer in solve(solver, small[0], Limits(samples=samples))
+        ]
         for samples in (1, 32)
     )
     if policy[1] != "random":  # the first attempt of a rule is the greedy one

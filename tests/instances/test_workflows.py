@@ -18,7 +18,7 @@ def task(runtime, reads=(), writes=()):
 
 
 def diamond(**changes):
-    a, b, c = file("a", 1000), file("b", 1), file("c", 500)
+    a, b, c = file("a", 1000), file("b", 1), file("c", 505)
     tasks = {
         "end": task(0.0, [b, file("outside", 10**12)]),
         "split": task(2.0, writes=[a, b, c]),
@@ -36,8 +36,8 @@ def test_times_and_volumes():
     assert instance.name == graph.name == "diamond" and instance.static and instance.elements == 3
     assert graph.execution_time.tolist() == [[0, 0, 0], [200, 100, 400], [150, 75, 300], [1, 1, 1]]
     assert graph.edges.tolist() == [[1, 2], [1, 3], [2, 0], [3, 0]]
-    assert graph.volume.tolist() == [75, 25, 1, 0]  # 20 bytes a tick, rounded up
-    assert instance.transfer_time(0)[:, 0, 1].tolist() == [77, 27, 3, 2]
+    assert graph.volume.tolist() == [76, 26, 1, 0]  # 20 bytes a tick, rounded up
+    assert instance.transfer_time(0)[:, 0, 1].tolist() == [78, 28, 3, 2]
 
 
 def test_names():

@@ -62,6 +62,10 @@ def test_one_job():
     assert "arrival_time" not in fields and parse(json.dumps(STATIC)).static
 
 
+def test_diagonals_are_not_looked_at():
+    assert parse(changed(STATIC, ["bandwidth"], [[0, 4], [4, 0]])).digest == parse(json.dumps(STATIC)).digest
+
+
 def test_stream():
     fields = read_fields(json.dumps(STREAM), "text")
     assert [graph.name for graph in fields["graphs"]] == ["a", "job1"]
