@@ -98,7 +98,10 @@ def build(config: dict):
     torch.set_num_threads(1)
     options = family(config["family"]).make_options(**config["options"])
     stages = [
-        Stage(config["family"], name, _groups(name, config), config["group"], options, config["seed"], device)
+        Stage(
+            config["family"], name, _groups(name, config), config["group"], options, config["seed"], device,
+            threads=config["threads"] if device == "cpu" else None,
+        )
         for name in config["stages"]
     ]
     return PPO(
@@ -136,7 +139,8 @@ def train(config: dict, run: Path, resume_from: Path | None = None):
     preset = presets.preset(config["family"], config["preset"])
     instances = registry.instances(preset.watched, config["family"])
     best_known = watched_values(preset, instances, config["seed"])
-    limits = Limits(device=str(ppo.device), seed=config["seed"])
+    world = preset.world(registry.family(config["family"]))
+    limits = Limits(device=str(ppo.device), seed=config["seed"], options=world)
     rules = {name: resolve(name, config["family"]) for name in preset.rules}
     watch = Watch(instances, best_known, rules, config["evaluate_every"], limits)
     ppo.set_logger(configure(str(run), ["tensorboard"]))

@@ -66,7 +66,7 @@ class Watch(BaseCallback):
 
     Args:
         instances: to evaluate on.
-        best_known: (N,) their best known objectives.
+        best_known: (N,) their best known objectives, or those of the preset's reference.
         rules: (name, policy) pairs to draw as lines.
         every: iterations between evaluations.
         limits: device and seed.
@@ -118,14 +118,17 @@ def _tag(name: str) -> str:
 
 
 def watched_values(preset: Preset, instances, seed: int) -> np.ndarray:
-    """Best known objectives of held-out instances: the catalogue's, or the preset's exact solver's.
+    """Best known objectives of held-out instances: the catalogue's, or the preset's exact solver's or reference's.
 
     Args:
-        preset: names the solver and its seconds per instance.
+        preset: names the reference, or the solver and its seconds per instance.
         instances: the held-out ones.
         seed: of the solver.
     """
     entry = family(instances[0].family)
+    if preset.reference:
+        answers = solve(resolve(preset.reference, entry.name), instances, Limits(seed=seed, options=preset.world(entry)))
+        return np.array([answer.schedule.metrics()[instance.objective] for answer, instance in zip(answers, instances)])
     values = []
     for instance in tqdm(instances, desc="optimum of held-out instances", leave=False):
         known = registry.bounds(instance)

@@ -9,9 +9,9 @@ from ..envs.core import registry
 from ..envs.core.evaluation import evaluate
 from ..envs.core.files import write_atomic
 from ..envs.core.result import Result
-from ..envs.core.solvers import Limits, resolve
+from ..envs.core.solvers import Limits, options_of, resolve
 from ..envs.core.statistics import FEWEST, bootstrap
-from ..envs.core.tables import paired_gaps, summary, to_json_lines, to_markdown, to_text
+from ..envs.core.tables import paired_gaps, relative, summary, to_json_lines, to_markdown, to_text
 from .presets import Preset
 
 GREEDY = "learned, greedy"
@@ -30,8 +30,9 @@ def compare(preset: Preset, family_name: str, policy, device: str, seed: int, ru
     """
     results, markdown = [], []
     for title, names in preset.held_out.items():
-        part = _evaluate_set(preset, family_name, policy, names, Limits(device=device, seed=seed), title)
-        table, claim = summary(part), verdict(part, preset.rules)
+        limits = Limits(device=device, seed=seed, options=preset.world(registry.family(family_name)))
+        part = _evaluate_set(preset, family_name, policy, names, limits, title)
+        table, claim = summary(part, preset.reference), verdict(part, preset.rules)
         print(to_text(table, title), end="")
         print(claim + "\n", flush=True)
         markdown.append(f"## {title}\n\n{to_markdown(table)}\n{claim}\n")
@@ -51,20 +52,28 @@ def _evaluate_set(preset: Preset, family_name: str, policy, names: list[str], li
     with tqdm(total=len(instances) * (len(policies) + 2), desc=title, unit="instance", leave=False) as bar:
         limits = dataclasses.replace(limits, progress=bar.update)
         results = evaluate(policies, instances, limits)
-        references = {r.problem: (r.lower_bound, r.best_known) for r in results}
+        references = {r.problem: r for r in results}
+        if preset.reference:
+            references = {r.problem: r for r in results if r.policy == preset.reference}
+            results = relative(results, preset.reference)
         # Attempts are compared with attempts: the strongest rule may try as often as the policy.
         rule = strongest(results, preset.rules)
         tried = {rule: policies[rule], "learned": policy} if rule else {"learned": policy}
+        model = registry.family(family_name).model(instances, options_of(policy, limits, registry.family(family_name)))
+        several = f"best of {preset.samples}" if model.repeatable else f"mean of {preset.samples} sampled"
         sampled = evaluate(
-            {f"{name}, best of {preset.samples}": entry for name, entry in tried.items()},
+            {f"{name}, {several}": entry for name, entry in tried.items()},
             instances,
             dataclasses.replace(limits, samples=preset.samples),
         )
-    return results + [_with_reference(result, *references[result.problem]) for result in sampled]
+    return results + [_with_reference(result, references[result.problem], preset.reference) for result in sampled]
 
 
-def _with_reference(result: Result, lower: float | None, best: float | None) -> Result:
-    return dataclasses.replace(result, lower_bound=lower, best_known=best, gap=None)
+def _with_reference(result: Result, known: Result, reference: str) -> Result:
+    """A later result with the bounds of the earlier ones, and its gap."""
+    if reference:
+        return dataclasses.replace(result, gap=result.value / known.value - 1)
+    return dataclasses.replace(result, lower_bound=known.lower_bound, best_known=known.best_known, gap=None)
 
 
 def strongest(results: list[Result], rules: tuple[str, ...]) -> str | None:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.nn import MessagePassing
 
+from ..envs.core.errors import UnknownNameError
 from ..envs.core.graph import GraphSpec
 
 EDGE_VALUES = 2  # numbers that an edge contributes by itself to what each head reads
@@ -226,10 +227,28 @@ class GraphNetwork(nn.Module):
         heads: attention heads.
         layers: rounds of message passing.
         hidden: width of the two heads' hidden layers.
+        prior: weights of candidate features that are added to the logits from the start, by the feature's name: what is
+            known to be good need not be found first.
+
+    Raises:
+        UnknownNameError: if a prior names no feature of the candidates.
     """
 
-    def __init__(self, spec: GraphSpec, width: int = 32, heads: int = 4, layers: int = 2, hidden: int = 64):
+    def __init__(
+        self,
+        spec: GraphSpec,
+        width: int = 32,
+        heads: int = 4,
+        layers: int = 2,
+        hidden: int = 64,
+        prior: dict[str, float] | None = None,
+    ):
         super().__init__()
+        names = [feature.name for feature in spec.candidate]
+        for name in prior or {}:
+            if name not in names:
+                raise UnknownNameError("candidate feature", name, names)
+        self.prior = {names.index(name): weight for name, weight in (prior or {}).items()}
         edge, arc = len(spec.assignment), len(spec.precedence)
         self.embed_work = nn.Linear(len(spec.work), width)
         self.embed_resource = nn.Linear(len(spec.resource), width)
@@ -277,6 +296,8 @@ class GraphNetwork(nn.Module):
         of_candidates = (of_work * chosen).sum(1) / chosen.sum(1).clamp_min(1)
         shared = torch.cat([_mean(work, observation["work"]), of_candidates, observation["context"]], 1)
         logits = self.score(self.score_pair(pair) + self.score_shared(shared).unsqueeze(1)).squeeze(2)
+        for feature, weight in self.prior.items():
+            logits = logits + weight * observation["candidate_attr"][..., feature]
         logits = logits.masked_fill(~mask, NEVER)
         if not value:
             return logits, None

@@ -23,6 +23,7 @@ class Preset:
         watched: instances evaluated while training.
         rules: policies it is compared with.
         exact: the solver that bounds held-out instances, proving the optimum where it can, with seconds per instance.
+        reference: where no exact solver helps, the policy that gaps are relative to.
         samples: attempts of the sampled evaluation.
     """
 
@@ -38,7 +39,12 @@ class Preset:
     network: dict = field(default_factory=dict)
     ppo: dict = field(default_factory=dict)
     exact: tuple[str, float] | None = None
+    reference: str = ""
     samples: int = 64
+
+    def world(self, entry) -> dict:
+        """Those of its options that belong to the world, under which everybody is evaluated."""
+        return {name: value for name, value in self.options.items() if name in entry.options.world}
 
 
 _JOB_SHOP_RULES = ("spt", "lpt", "mwkr", "lwkr", "mopnr", "fdd/mwkr", "fifo", "lifo", "random")
@@ -53,6 +59,34 @@ def _job_shop(doc: str, stages: str, timesteps: int, size: str = "6x6", **more) 
     )  # fmt: skip
     return Preset(**(arguments | more))
 
+
+_SOC_RULES = (
+    "heft", "peft", "rank-oct", "cpop", "min-min", "max-min", "sufferage", "etf", "mct", "met", "olb",
+)  # fmt: skip
+_FOLLOWERS = ("heft-static", "peft-static", "heft-replan", "peft-replan", "srpt-replan")
+_PLATFORMS = ("4-2g2c", "4-1g3c", "6-2g2c", "6-1g3c", "8-2g2c", "8-1g3c")
+
+
+def _soc(doc: str, stages: str, timesteps: int, **more) -> Preset:
+    arguments = dict(
+        doc=doc, stages=tuple(stages.split()), timesteps=timesteps, rules=_SOC_RULES, samples=16,
+        network={"width": 32, "hidden": 32}, ppo={"n_epochs": 3},
+    )  # fmt: skip
+    return Preset(**(arguments | more))
+
+
+_SOC = {
+    "random-plan": _soc(
+        "random task graphs of 10 to 50 tasks, planned; minutes on two cores",
+        "random-12 random-30 random-50",
+        400_000,
+        held_out={f"random-{n}": [f"random-{n}:0-99"] for n in (12, 30, 50)},
+        watched=["random-30:0-99"],
+        reference="heft",
+        rules=(*_SOC_RULES, "pilot"),
+        options={"choice": 3, "pilot": "rank-oct", "observation": "ready"},
+    ),
+}
 
 PRESETS: dict[str, dict[str, Preset]] = {
     "job_shop": {
@@ -90,9 +124,10 @@ PRESETS: dict[str, dict[str, Preset]] = {
             watched=["4x3:0-9"],
             network={"width": 8, "heads": 2, "layers": 1},
         ),
-    }
+    },
+    "soc": _SOC,
 }
-DEFAULT = {"job_shop": "main"}
+DEFAULT = {"job_shop": "main", "soc": "random-plan"}
 
 
 def preset(family_name: str, name: str) -> Preset:

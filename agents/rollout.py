@@ -11,9 +11,14 @@ import torch
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
+from ..envs.core.errors import OptionError
 from ..envs.core.registry import family
 from ..envs.core.simulation import Simulation
 from ..envs.core.spaces import action_space, observation_space
+
+
+PROBED = 128  # instances drawn to learn how large they get
+PROBE = 2**32 - 1  # part of the training stream that these are drawn from
 
 
 class Stage:
@@ -27,19 +32,43 @@ class Stage:
         options: the family's options.
         seed: of the training run.
         device: where the simulation lives.
+        threads: CPU threads of the simulation.
     """
 
-    def __init__(self, family_name: str, preset: str, groups: int, group: int, options, seed: int, device: str):
-        self.preset, self.groups, self.seed = preset, groups, seed
-        entry = family(family_name)
-        self.draw = entry.room("generator").training_instances
-        first = self.draw(preset, groups, seed, 0)
-        self.model = entry.model(first, options)
-        self.simulation = Simulation(self.model, first, groups * group, device=device, seed=seed, group=group)
+    def __init__(
+        self,
+        family_name: str,
+        preset: str,
+        groups: int,
+        group: int,
+        options,
+        seed: int,
+        device: str,
+        threads: int | None = None,
+    ):
+        self.preset, self.groups, self.group, self.seed = preset, groups, group, seed
+        self.options, self.device, self.threads = options, device, threads
+        self.entry = family(family_name)
+        self.draw = self.entry.room("generator").training_instances
+        # Where sizes vary, many draws show how large instances get; padding is for the largest.
+        self._build(self.draw(preset, max(PROBED, groups), seed, PROBE))
+
+    def _build(self, instances: list) -> None:
+        """Make a simulation that the given instances fit."""
+        self.model = self.entry.model(instances, self.options)
+        self.simulation = Simulation(
+            self.model, instances[: self.groups], self.groups * self.group, device=self.device, seed=self.seed,
+            group=self.group, threads=self.threads,
+        )  # fmt: skip
 
     def begin(self, iteration: int) -> Simulation:
         """Load the fresh instances of an iteration and begin their episodes."""
-        self.simulation.load(self.draw(self.preset, self.groups, self.seed, iteration))
+        instances = self.draw(self.preset, self.groups, self.seed, iteration)
+        try:
+            self.simulation.load(instances)
+        except OptionError:  # larger than anything met so far
+            self._build(instances + self.draw(self.preset, max(PROBED, self.groups), self.seed, PROBE))
+            self.simulation.load(instances)
         self.simulation.reseed(self.seed * 1_000_003 + iteration)
         self.simulation.reset()
         return self.simulation

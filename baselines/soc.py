@@ -80,6 +80,11 @@ POLICIES = {
     "stf": _rule(
         lambda c: c.execution_time * FIRST + c.earliest_finish, "the shortest pair first, as in DS3 (Arda et al. 2020)"
     ),
+    "pilot": _rule(
+        lambda c: c.pilot_makespan * FIRST + c.earliest_finish,
+        "plan only: the pair after which planning the rest gives the least makespan (pilot method, Duin and Voss 1999)",
+        pilot="both",
+    ),
     "random": RandomRule(options=LATE),
     "heft-static": _follow("heft", False, "HEFT's plan of each job, kept whatever happens"),
     "peft-static": _follow("peft", False, "PEFT's plan of each job, kept whatever happens"),

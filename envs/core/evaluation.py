@@ -54,12 +54,19 @@ def _reference(instance: Instance, answers: dict[str, Answer], exact: list[str],
     return max(proven, default=None), min(values, default=None)
 
 
+def mean_metrics(metrics: list[dict[str, float]]) -> dict[str, float]:
+    """The mean of each figure over several schedules; of one schedule its own figures."""
+    if len(metrics) == 1:
+        return metrics[0]
+    return {name: sum(one[name] for one in metrics) / len(metrics) for name in metrics[0]}
+
+
 def _result(name: str, instance: Instance, answer: Answer, reference, limits: Limits) -> Result:
     entry = registry.family(instance.family)
     violations, metrics = ["no schedule was found within the time limit"], {}
-    if answer.schedule is not None:
-        violations = [str(violation) for violation in entry.check(instance, answer.schedule)]
-        metrics = entry.metrics(instance, answer.schedule)
+    if answer.counted:
+        violations = [str(violation) for schedule in answer.counted for violation in entry.check(instance, schedule)]
+        metrics = mean_metrics([entry.metrics(instance, schedule) for schedule in answer.counted])
     lower, best = reference
     return Result(
         family=instance.family,

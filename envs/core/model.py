@@ -19,6 +19,8 @@ class Model(Protocol):
         objective: the figure of ``outcome`` that is minimised; the instance's objective grows with it.
         schedule_fields: the fields of one environment that ``schedule`` reads, which also finds ``seed`` there.
         outcome: fields reported in ``info``, by the name they have there, such as ``{"makespan": "bound"}``.
+        repeatable: whether an attempt can be taken back, so that of several the best counts; where the world goes on, and
+            is not known beforehand, nobody could pick it, and what counts is their mean.
         horizon: no episode takes more decisions than this.
         sizes: length of every axis but ``env`` and ``bank``.
         settings: value of every option field of the family.
@@ -30,6 +32,7 @@ class Model(Protocol):
     outcome: dict[str, str]
     objective: str
     schedule_fields: tuple[str, ...]
+    repeatable: bool
     horizon: int
     sizes: dict[str, int]
     settings: dict[str, int]

@@ -20,7 +20,7 @@ class Result:
         family, instance, digest: the problem.
         policy: who answered.
         seed: key of the random draws.
-        samples: attempts, of which the best counted.
+        samples: attempts, of which the best counted; their mean where an attempt cannot be repeated.
         options: of the family that the policy ran with; empty for solvers that do not dispatch.
         objective: name of the metric that ``value`` is.
         value: what was achieved; None if no schedule was found.

@@ -5,7 +5,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -27,6 +27,7 @@ class Answer:
 
     Attributes:
         schedule: the best it found; None if it found none.
+        attempts: where the best of several attempts cannot be picked (``Model.repeatable``), all of them.
         runtime_s: wall time; of a batch, its share.
         lower_bound: a proven bound of the objective, where the solver has one.
         options: of the family that the policy ran with.
@@ -38,6 +39,12 @@ class Answer:
     lower_bound: int | None = None
     status: str = ""
     options: dict = field(default_factory=dict)
+    attempts: tuple[Schedule, ...] = ()
+
+    @property
+    def counted(self) -> tuple[Schedule, ...]:
+        """The schedules whose mean counts: the best one alone, or every attempt."""
+        return self.attempts or ((self.schedule,) if self.schedule is not None else ())
 
 
 def check_seed(seed: int) -> None:
@@ -55,7 +62,8 @@ class Limits:
     """What an evaluation grants every solver.
 
     Attributes:
-        samples: attempts per instance; the first is greedy, the best counts.
+        samples: attempts per instance; the first is greedy, the best counts. Of attempts that cannot be repeated none is
+            greedy if there are several, and their mean counts.
         seed: key of everything random.
         time_limit: seconds per instance, for exact solvers.
         device: where policies run.
@@ -137,9 +145,10 @@ def run(policy, instances: Sequence[Instance], limits: Limits) -> list[Answer]:
         chunk = max(1, width // samples)
         for begin in range(0, len(positions), chunk):
             part = positions[begin : begin + chunk]
-            found = _best_of(policy, model, [instances[p] for p in part], limits, samples, generator)
-            for position, (schedule, seconds) in zip(part, found, strict=True):
-                answers[position] = Answer(schedule, seconds, options=asdict(options))
+            attempt = _best_of if model.repeatable or limits.samples == 1 else _all_of
+            found = attempt(policy, model, [instances[p] for p in part], limits, samples, generator)
+            for position, answer in zip(part, found, strict=True):
+                answers[position] = replace(answer, options=asdict(options))
             limits.progress(len(part))
     return answers
 
@@ -157,14 +166,34 @@ def options_of(policy, limits: Limits, entry):
     return entry.make_options(**kept, **{name: value for name, value in limits.options.items() if name in world})
 
 
-def _best_of(policy, model, instances, limits: Limits, samples: int, generator) -> list[tuple[Schedule, float]]:
-    """Best schedule of each instance over ``limits.samples`` attempts, at most ``samples`` of them side by side."""
-    best: list[tuple[float, Schedule] | None] = [None] * len(instances)
+def _side_by_side(policy, model, instances, limits: Limits, samples: int) -> Simulation:
+    """A simulation in which every instance is played ``samples`` times, in the same world."""
     simulation = Simulation(
         model, instances, len(instances) * samples, device=limits.device, seed=limits.seed, group=samples,
         worlds=[world_of(instance) for instance in instances for _ in range(samples)], observe=policy.observes,
     )  # fmt: skip
     simulation.reset()  # loads the compiled simulator, which is not the policy's time
+    return simulation
+
+
+def _all_of(policy, model, instances, limits: Limits, samples: int, generator) -> list[Answer]:
+    """``limits.samples`` randomised attempts at each instance, at most ``samples`` of them side by side."""
+    simulation = _side_by_side(policy, model, instances, limits, samples)
+    attempts: list[list[Schedule]] = [[] for _ in instances]
+    begin = time.perf_counter()
+    for _ in range(0, limits.samples, samples):
+        play(policy, simulation, generator, torch.ones(simulation.num_envs, dtype=torch.bool, device=simulation.device))
+        schedules = simulation.schedules()
+        for b, kept in enumerate(attempts):
+            kept += schedules[b * samples : (b + 1) * samples]
+    share = (time.perf_counter() - begin) / len(instances)
+    return [Answer(kept[0], share, attempts=tuple(kept[: limits.samples])) for kept in attempts]
+
+
+def _best_of(policy, model, instances, limits: Limits, samples: int, generator) -> list[Answer]:
+    """Best schedule of each instance over ``limits.samples`` attempts, at most ``samples`` of them side by side."""
+    best: list[tuple[float, Schedule] | None] = [None] * len(instances)
+    simulation = _side_by_side(policy, model, instances, limits, samples)
     begin = time.perf_counter()
     done = 0
     while done < limits.samples:
@@ -177,7 +206,7 @@ def _best_of(policy, model, instances, limits: Limits, samples: int, generator) 
                 best[b] = (v, simulation.schedule(b * samples + w))
         done += samples
     share = (time.perf_counter() - begin) / len(instances)
-    return [(schedule, share) for _, schedule in best]
+    return [Answer(schedule, share) for _, schedule in best]
 
 
 def world_of(instance: Instance) -> int:

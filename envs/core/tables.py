@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,10 +15,34 @@ FORMATS = ("table", "json", "csv", "latex")
 Rows = list[list[str]]
 
 
-def summary(results: Sequence[Result]) -> Rows:
+def relative(results: Sequence[Result], reference: str) -> list[Result]:
+    """The results with gaps to what one policy reached on the same instance; they may be negative.
+
+    Args:
+        results: of several policies.
+        reference: one of them.
+
+    Raises:
+        OptionError: if it is not among them, or left an instance unsolved.
+    """
+    value = {result.problem: result.value for result in results if result.policy == reference}
+    for result in results:
+        if not value.get(result.problem):
+            raise OptionError(f"the reference {reference} has no value on {result.instance}; it must be among the policies")
+    return [
+        result if result.value is None else replace(result, gap=result.value / value[result.problem] - 1)
+        for result in results
+    ]
+
+
+def summary(results: Sequence[Result], reference: str = "") -> Rows:
     """Mean per policy, best first: the header and a row each.
 
     The interval is a bootstrap over instances. Policies without a feasible schedule everywhere come last.
+
+    Args:
+        results: of several policies.
+        reference: the policy that gaps are relative to, for the header; the best known value when left out.
     """
     groups: dict[str, list[Result]] = {}
     for result in results:
@@ -37,7 +62,8 @@ def summary(results: Sequence[Result]) -> Rows:
         order = (gap or value).mean + (1e12 if infeasible else 0)
         cells = [policy, str(len(rows)), f"{value.mean:.1f}", shown, interval, str(infeasible), _seconds(rows)]
         lines.append((order, cells))
-    header = ["policy", "instances", results[0].objective, "gap %", "95 % interval", "infeasible", "s / instance"]
+    gap_name = f"minus {reference} %" if reference else "gap %"
+    header = ["policy", "instances", results[0].objective, gap_name, "95 % interval", "infeasible", "s / instance"]
     return [header, *(cells for _, cells in sorted(lines, key=lambda line: line[0]))]
 
 
@@ -81,9 +107,15 @@ def headroom(results: Sequence[Result], naive: str, rules: Sequence[str], exact:
     best = min(known, key=lambda rule: float(gaps[rule].mean()))
     roles = {naive: "naive rule"} | {best: "best rule"}
     roles |= {name: "exact" if name in exact else "learned" for name in gaps if name not in rules}
-    bounds = {result.problem: 100 * (result.lower_bound / result.best_known - 1) for result in results}
-    gaps["lower bound"] = np.array(list(bounds.values()))
-    roles["lower bound"] = "proven"
+    # A gap is the value over what it is relative to, less one; so is that of the bound.
+    bounds = {
+        r.problem: 100 * (r.lower_bound * (1 + r.gap) / r.value - 1)
+        for r in results
+        if r.policy == best and r.lower_bound is not None
+    }
+    if len(bounds) == len(gaps[best]):
+        gaps["lower bound"] = np.array(list(bounds.values()))
+        roles["lower bound"] = "proven"
     rows = [["role", "policy", "gap %", "95 % interval", "minus best rule", "paired 95 % interval"]]
     for policy in sorted((name for name in roles if name in gaps), key=lambda name: -gaps[name].mean()):
         mean, difference = bootstrap(gaps[policy]), bootstrap(gaps[policy] - gaps[best])

@@ -45,6 +45,7 @@ class Model:
     )
     outcome = {"makespan": "bound", "decisions": "steps"}
     objective = "makespan"
+    repeatable = True
     schedule_fields = ("start", "next_operation")
 
     def __init__(self, instances: list[JobShopInstance], options: Options | None = None):

@@ -38,6 +38,7 @@ MAX_TRAINING_SEED = 2**32 - 1
 TRAINING_WORLDS = (2**30, 2**31)  # above all seeds, so the noise of training is none of the held-out ones either
 MAX_RANDOM = 2000  # tasks
 MAX_GAP = 1_000_000  # us, mean time between arrivals
+MAX_STREAM = 10_000  # jobs
 
 # Words of the seed sequences. All parts are 32-bit words in fixed places, so no two streams can be spelt alike.
 FAMILY_TAG = 0x736F6321
@@ -124,6 +125,22 @@ def training_instances(preset: str, count: int, seed: int, part: int) -> list[So
     return [parsed.make(rng, preset, world) for world in worlds]
 
 
+def draw_instance(preset: str, rng: np.random.Generator) -> SoCInstance:
+    """A fresh instance of a preset from a generator of the caller's; its noise is that of training.
+
+    Args:
+        preset: one of ``PRESETS`` or any other of ``FORMS``.
+        rng: the source of randomness.
+
+    Raises:
+        UnknownNameError: if the preset has none of the forms.
+        OptionError: if a number of it is out of range.
+    """
+    parsed = _parse(preset)
+    world = int(rng.integers(*TRAINING_WORLDS))
+    return parsed.make(rng, preset, world)
+
+
 def _stream(preset: _Preset, purpose: int, *seeds: int) -> np.random.Generator:
     words = [FAMILY_TAG, *preset.words, purpose, *map(int, seeds)]
     return np.random.default_rng(np.random.SeedSequence(words))
@@ -200,25 +217,32 @@ def _factorisation_graph(kind: str, tiles: int, gpus: int, cpus: int) -> JobGrap
     return JobGraph(kind, np.array(times), edges, np.zeros(len(edges), int))
 
 
-def _socrates(mixed: bool, scale: int):
+def _socrates(mixed: bool, scale: int, jobs: int | None = None):
     def make(rng: np.random.Generator, name: str, world: int) -> SoCInstance:
-        return socrates.generate(scale, mixed, rng, name, world)
+        return socrates.generate(scale, mixed, rng, name, world, jobs)
 
     _check_gap("SCALE", scale)
+    _check_jobs(jobs)
     return make, socrates.graphs()[0].tasks, socrates.ELEMENTS
 
 
-def _radio(small: bool, gap: int):
+def _radio(small: bool, gap: int, jobs: int = radio.JOBS):
     def make(rng: np.random.Generator, name: str, world: int) -> SoCInstance:
-        return radio.generate(gap, small, rng, name, world)
+        return radio.generate(gap, small, rng, name, world, jobs)
 
     _check_gap("GAP", gap)
+    _check_jobs(jobs)
     return make, radio.SMALL if small else max(graph.tasks for graph in radio.graphs()), len(radio.KINDS)
 
 
 def _check_gap(what: str, gap: int) -> None:
     if not 1 <= gap <= MAX_GAP:
         raise OptionError(f"{what} must be 1 to {MAX_GAP} us, got {gap}")
+
+
+def _check_jobs(jobs: int | None) -> None:
+    if jobs is not None and not 1 <= jobs <= MAX_STREAM:
+        raise OptionError(f"JOBS must be 1 to {MAX_STREAM}, got {jobs}")
 
 
 # The place of a form is a word of its streams: new ones go to the end.
@@ -234,5 +258,9 @@ _FORMS: dict[str, Callable[..., tuple[Make, int, int]]] = {
     "socrates-mix-SCALE": partial(_socrates, True),
     "radio-GAP": partial(_radio, False),
     "radio-small-GAP": partial(_radio, True),
+    "socrates-SCALExJOBS": partial(_socrates, False),
+    "socrates-mix-SCALExJOBS": partial(_socrates, True),
+    "radio-GAPxJOBS": partial(_radio, False),
+    "radio-small-GAPxJOBS": partial(_radio, True),
 }
 FORMS = tuple(_FORMS)

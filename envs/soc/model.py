@@ -52,7 +52,7 @@ class Model:
     def __init__(self, instances: list[SoCInstance], options: Options | None = None):
         self.options = options or Options()
         static = all(instance.static for instance in instances)
-        self.planning = self.options.plans(static)
+        self.planning = self.repeatable = self.options.plans(static)
         if self.planning and not static:
             stream = next(instance for instance in instances if not instance.static)
             raise OptionError(f"mode plan takes one graph at time 0, and {stream.name} is a stream; use mode online")

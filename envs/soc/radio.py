@@ -65,8 +65,10 @@ def graphs() -> tuple[JobGraph, ...]:
     return (_wifi_transmitter(), _wifi_receiver(), _range_detection(), *chains, _temporal_mitigation())
 
 
-def generate(gap: int, small: bool, rng: np.random.Generator, name: str = "radio", world: int = 0) -> SoCInstance:
-    """Draw a stream of ``JOBS`` jobs, all kinds alike, with Poisson arrivals.
+def generate(
+    gap: int, small: bool, rng: np.random.Generator, name: str = "radio", world: int = 0, jobs: int = JOBS
+) -> SoCInstance:
+    """Draw a stream of jobs, all kinds alike, with Poisson arrivals.
 
     Args:
         gap: mean time between arrivals, in us.
@@ -74,12 +76,13 @@ def generate(gap: int, small: bool, rng: np.random.Generator, name: str = "radio
         rng: the source of randomness.
         name: the name of the instance.
         world: number of the realisation of the noise.
+        jobs: how many arrive.
 
     Raises:
-        OptionError: if the gap is out of range.
+        OptionError: if the gap or the number of jobs is out of range.
     """
     kinds = graphs()[2:] if small else graphs()
-    time, graph = draw_arrivals("poisson", rng, gap, JOBS, graphs=len(kinds))
+    time, graph = draw_arrivals("poisson", rng, gap, jobs, graphs=len(kinds))
     core = np.isin(KINDS, CORES)
     bandwidth = np.where(core[:, None] & core, BETWEEN_CORES, TO_ACCELERATORS)
     return SoCInstance(name, kinds, np.zeros_like(bandwidth), bandwidth, KINDS, time, graph, world=world)

@@ -49,8 +49,15 @@ def graphs() -> tuple[JobGraph, ...]:
     return tuple(_graph(f"top{number}", text) for number, text in enumerate(EDGES, 1))
 
 
-def generate(scale: int, mixed: bool, rng: np.random.Generator, name: str = "socrates", world: int = 0) -> SoCInstance:
-    """Draw a stream of jobs, those that arrive in 5000 us.
+def generate(
+    scale: int,
+    mixed: bool,
+    rng: np.random.Generator,
+    name: str = "socrates",
+    world: int = 0,
+    jobs: int | None = None,
+) -> SoCInstance:
+    """Draw a stream of jobs, those that arrive in 5000 us unless their number is given.
 
     Args:
         scale: mean time between arrivals before rounding down, in us.
@@ -58,12 +65,14 @@ def generate(scale: int, mixed: bool, rng: np.random.Generator, name: str = "soc
         rng: the source of randomness.
         name: the name of the instance.
         world: number of the realisation of the noise.
+        jobs: how many arrive, however long that takes; those of ``DURATION`` when left out.
 
     Raises:
-        OptionError: if the scale is out of range.
+        OptionError: if the scale or the number of jobs is out of range.
     """
     kinds = graphs() if mixed else graphs()[:1]
-    time, graph = draw_arrivals("poisson", rng, scale, until=DURATION, graphs=len(kinds))
+    until = DURATION if jobs is None else None
+    time, graph = draw_arrivals("poisson", rng, scale, jobs, until, graphs=len(kinds))
     latency, bandwidth = np.zeros((ELEMENTS, ELEMENTS), int), np.ones((ELEMENTS, ELEMENTS), int)
     return SoCInstance(name, kinds, latency, bandwidth, None, time, graph, world=world)
 
