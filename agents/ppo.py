@@ -20,7 +20,7 @@ from .gnn import inputs
 from .policy import GraphPolicy, NetworkPolicy, sample
 from .rollout import Buffer, DeviceVecEnv, Minibatch, Stage
 
-ADVANTAGES = ("group", "gae")
+ADVANTAGES = ("group", "relative", "gae")
 # What this trainer does in its own way.
 UNUSED = {"ent_coef", "vf_coef", "target_kl", "normalize_advantage", "clip_range_vf", "use_sde", "n_steps", "gamma"}
 
@@ -35,7 +35,8 @@ class PPO(stable_baselines3.PPO):
         batch_size: decisions of a gradient step; small ones stay in the processor's cache.
         n_epochs: passes over an iteration's decisions.
         entropy: weight of the entropy bonus at the start; it falls linearly to zero.
-        advantage: ``"group"`` or ``"gae"``.
+        advantage: ``"group"`` (deviations within the rollouts of an instance), ``"relative"`` (their differences over
+            the mean return: groups that hardly differ then hardly count) or ``"gae"``.
         value_weight: weight of the value loss; None takes 0.5 with ``"gae"`` and 0 with ``"group"``, which reads no
             value.
         average: share of the new weights in the running average, after every gradient step.
@@ -67,8 +68,8 @@ class PPO(stable_baselines3.PPO):
     ):
         if advantage not in ADVANTAGES:
             raise OptionError(f"advantage must be one of {', '.join(ADVANTAGES)}, got {advantage!r}")
-        if advantage == "group" and any(stage.simulation.group < 2 for stage in stages):
-            raise OptionError("group: the advantage of a group needs at least 2 rollouts of an instance, got 1")
+        if advantage != "gae" and any(stage.simulation.group < 2 for stage in stages):
+            raise OptionError(f"{advantage}: the advantage within a group needs at least 2 rollouts of an instance, got 1")
         self.advantage, self.entropy, self.average, self.threads = advantage, entropy, average, threads
         self.value_weight = value_weight if value_weight is not None else (0.5 if advantage == "gae" else 0.0)
         if advantage == "gae" and not self.value_weight > 0:
@@ -167,10 +168,10 @@ class PPO(stable_baselines3.PPO):
         for key, tensor in buffer.observation.items():
             if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
                 raise NumericalError(f"observation {key!r} is not finite in iteration {self.iteration}")
-        if self.advantage == "group":
-            buffer.compute_group_advantage(outcome, simulation.group)
-        else:
+        if self.advantage == "gae":
             buffer.compute_gae(simulation.num_envs, self.gamma, self.gae_lambda)
+        else:
+            buffer.compute_group_advantage(outcome, simulation.group, self.advantage == "relative")
         self.decisions += len(buffer)
         lengths = simulation.engine.tensors["steps"].tolist()
         self.ep_info_buffer.extend(

@@ -86,6 +86,30 @@ _SOC = {
         rules=(*_SOC_RULES, "pilot"),
         options={"choice": 3, "pilot": "rank-oct", "observation": "ready"},
     ),
+    "cholesky-noise": _soc(
+        "Cholesky factorisations on CPUs and GPUs whose times are uncertain; minutes on two cores",
+        " ".join(f"cholesky-{name}" for name in _PLATFORMS),
+        1_000_000,
+        held_out={f"cholesky-{name}": [f"cholesky-{name}:0-99"] for name in (*_PLATFORMS, "10-1g3c", "12-1g3c")},
+        watched=[f"cholesky-{name}:0-9" for name in _PLATFORMS],
+        reference="peft-replan",
+        rules=(*_SOC_RULES, *_FOLLOWERS),
+        options={"mode": "online", "binding": "pull", "choice": 8, "observation": "ready", "noise": "gaussian", "sigma": 0.5},
+        ppo={"n_epochs": 2, "advantage": "relative", "entropy": 0.04},
+    ),
+    "radio-stream": _soc(
+        "jobs of a radio arriving on a SoC of 16 elements near saturation; minutes on two cores",
+        "radio-small-15x12",
+        1_000_000,
+        held_out={"radio-small-15": ["radio-small-15:0-99"]},
+        watched=["radio-small-15:0-19"],
+        reference="srpt-replan",
+        rules=(*_SOC_RULES, *_FOLLOWERS),
+        options={"mode": "online", "binding": "pull", "choice": 8, "observation": "ready", "noise": "gaussian", "sigma": 0.2},
+        ppo={"n_epochs": 2, "advantage": "gae", "entropy": 0.01},
+        groups=8,
+        group=8,
+    ),
 }
 
 PRESETS: dict[str, dict[str, Preset]] = {

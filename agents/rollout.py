@@ -150,7 +150,7 @@ class Buffer:
         self.observation = {key: torch.cat([o[key] for o in self.observations]) for key in keys}
         self.columns = {key: torch.cat([s[key] for s in self.steps]) for key in self.steps[0]}
 
-    def compute_group_advantage(self, outcome: Tensor, group: int) -> None:
+    def compute_group_advantage(self, outcome: Tensor, group: int, relative: bool = False) -> None:
         """Advantage of every decision of an episode: how far its return lies above its group's mean, in deviations.
 
         Rollouts of one instance share a baseline (Kwon et al. 2020, POMO), so no value is needed and its scale cancels.
@@ -158,9 +158,12 @@ class Buffer:
         Args:
             outcome: (B,) return of each environment's episode.
             group: environments that played the same instance, next to each other.
+            relative: count it in shares of the mean return instead, so that chance differences stay small ones.
         """
         grouped = outcome.reshape(-1, group)
-        score = (grouped - grouped.mean(1, keepdim=True)) / (grouped.std(1, keepdim=True) + 1e-4)
+        mean = grouped.mean(1, keepdim=True)
+        scale = mean.abs() if relative else grouped.std(1, keepdim=True)
+        score = (grouped - mean) / (scale + 1e-4)
         self.advantage = score.reshape(-1)[self.columns["env"]]
         self.target = outcome[self.columns["env"]]
 

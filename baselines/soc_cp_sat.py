@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,9 +13,6 @@ from ..envs.core.schedule import Schedule
 from ..envs.soc.conditions import Conditions
 from ..envs.soc.instance import SoCInstance
 from .soc_problem import FlatProblem, Place, greedy, shift_left
-
-if TYPE_CHECKING:
-    from ortools.sat.python import cp_model
 
 STATUSES = ("optimal", "feasible")
 
@@ -77,157 +74,174 @@ def solve_soc(
             raise OptionError(f"CP-SAT does not model {name} of SoC scheduling, got {getattr(known, name)!r}")
     began = time.perf_counter()
     problem = FlatProblem(instance, known)
-    places = greedy(problem)
-    bound = problem.lower_bound
-    if problem.cost(places) > bound:
-        places, bound = _search(problem, places, float(time_limit), int(seed))
-    schedule = Schedule(instance, problem.entries(places), known.as_dict())
-    cost = problem.cost(places)
+    places, left = greedy(problem), float(time_limit)
+    if problem.cost(places) > problem.lower_bound and instance.jobs > 1:
+        left -= _bound_jobs(problem, left / 4, int(seed))
+    places, bound = _search(problem, places, left, int(seed))
+    schedule, cost = Schedule(instance, problem.entries(places), known.as_dict()), problem.cost(places)
     status = "optimal" if cost == bound else "feasible"
-    objective, bound = (
-        (cost, bound) if instance.static else (cost / len(problem.measured), bound / len(problem.measured))
-    )
+    count = len(problem.least)
+    objective, bound = (cost, bound) if instance.static else (cost / count, bound / count)
     return SoCAnswer(schedule, objective, bound, status, time.perf_counter() - began)
 
 
-def _search(problem: FlatProblem, start: list[Place], time_limit: float, seed: int) -> tuple[list[Place], int]:
-    """Improve a schedule until the proof or the time limit; the better of both and the bound of the cost."""
-    from ortools.sat.python import cp_model
+def _bound_jobs(problem: FlatProblem, time_limit: float, seed: int) -> float:
+    """Solve the jobs one by one, since among others none is faster than alone.
 
-    model = build_model(problem, start)
-    solver = cp_model.CpSolver()
-    solver.parameters.max_time_in_seconds = time_limit
-    solver.parameters.random_seed = seed
-    solver.parameters.num_workers = 1
-    # the linear relaxation of a sequence is weak, and its upkeep may overrun the time limit by far
-    solver.parameters.linearization_level = 0
-    status = solver.solve(model.model)
-    if status in (cp_model.MODEL_INVALID, cp_model.INFEASIBLE):
-        raise RuntimeError(f"CP-SAT refuses the model of {problem.instance.name}: {model.model.validate()}")
-    bound = problem.lower_bound
-    if math.isfinite(solver.best_objective_bound):
-        # the objective is an integer; the tolerance keeps 54.9999999 from becoming a bound of 54
-        bound = max(bound, math.ceil(solver.best_objective_bound - 1e-6))
-    if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-        return start, bound
-    found = [
-        Place(task, next(p for p, here in on.items() if solver.boolean_value(here)), solver.value(begin))
-        for task, (on, begin) in enumerate(zip(model.on, model.starts, strict=True))
-    ]
-    found = shift_left(problem, found)
-    return min(found, start, key=problem.cost), bound
-
-
-@dataclass
-class SoCModel:
-    """The CP-SAT model of a problem.
-
-    Attributes:
-        model: with the objective: the makespan, or the sum of the completion times of the measured jobs.
-        starts: the start variable of each task, in us.
-        on: for each task, whether it runs on a PE, by the PEs that can run it.
+    Improves ``problem.least`` and returns the seconds that it took, not more than the limit.
     """
+    alike: dict[tuple[int, bytes], list[int]] = {}
+    for job in problem.least:
+        own = problem.time[problem.name[:, 0] == job]
+        alike.setdefault((int(problem.instance.arrival_graph[job]), own.tobytes()), []).append(job)
+    began = time.perf_counter()
+    for at, jobs in enumerate(alike.values()):
+        share = (began + time_limit - time.perf_counter()) / (len(alike) - at)
+        if share > 0:
+            alone = FlatProblem(problem.instance, problem.conditions, jobs[:1])
+            _, bound = _search(alone, greedy(alone), share, seed)
+            problem.least |= dict.fromkeys(jobs, bound)
+    return min(time.perf_counter() - began, time_limit)
 
-    model: "cp_model.CpModel"
-    starts: list[Any]
-    on: list[dict[int, Any]]
+
+def _search(problem: FlatProblem, best: list[Place], time_limit: float, seed: int) -> tuple[list[Place], int]:
+    """Improve a schedule until the proof or the time limit; returns the best schedule and the bound of its cost."""
+    bound = problem.lower_bound
+    if problem.cost(best) == bound:
+        return best, bound
+    model = SoCModel(problem, problem.horizon(best))
+    began = time.perf_counter()
+    # what is not proven in half of the time is bounded from below by unsatisfiable cores: that way finds few
+    # schedules, but its bound comes much closer
+    for by_cores, until in ((False, time_limit / 2), (True, time_limit)):
+        left = until - (time.perf_counter() - began)
+        if problem.cost(best) > bound and left > 0:
+            model.restrict(best, bound)
+            found, proven = model.solve(by_cores, left, seed)
+            best, bound = min([best, *found], key=problem.cost), max(bound, proven)
+    return best, bound
 
 
-def build_model(problem: FlatProblem, start: list[Place]) -> SoCModel:
-    """Model a problem, with a schedule to start from.
+class SoCModel:
+    """The CP-SAT model of a problem: who runs where, one at a time, and who waits for whom.
 
     Args:
         problem: tasks, edges and bounds.
-        start: a feasible schedule; the model leaves out what is worse.
+        horizon: every task ends by this time, in us.
+
+    Attributes:
+        model: the CP-SAT model.
+        starts: the start variable of each task, in us.
+        on: for each task, whether it runs on a processing element (PE), by the PEs that can run it.
+        cost: the total latency of the measured jobs, in us.
     """
-    from ortools.sat.python import cp_model
 
-    model = cp_model.CpModel()
-    horizon = problem.horizon(start)
-    elements = range(problem.elements)
-    on_element: list[list[cp_model.IntervalVar]] = [[] for _ in elements]
-    result = SoCModel(model, [], [])
-    ends = []
-    for task in range(problem.tasks):
-        able = [p for p in elements if problem.time[task, p] >= 0]
-        on = {p: model.new_bool_var(f"task_{task}_on_{p}") for p in able}
-        model.add_exactly_one(on.values())
-        begin = model.new_int_var(int(problem.head[task, able].min()), horizon, f"start_{task}")
-        # no task starts before its data can be there, wherever its predecessors run
-        model.add(begin >= sum(int(problem.head[task, p]) * here for p, here in on.items()))
-        for p, here in on.items():
-            length = int(problem.time[task, p])
-            if length > 0:  # a task of length 0 occupies nothing
-                on_element[p].append(model.new_optional_fixed_size_interval_var(begin, length, here, f"{task}_{p}"))
-        result.starts.append(begin)
-        result.on.append(on)
-        ends.append(begin + sum(int(problem.time[task, p]) * here for p, here in on.items()))
-    for intervals in on_element:
-        model.add_no_overlap(intervals)
-    _add_edges(problem, result)
-    _add_objective(problem, result, ends, problem.cost(start), horizon)
-    for place in start:
-        model.add_hint(result.starts[place.task], place.start)
-        for p, here in result.on[place.task].items():
-            model.add_hint(here, p == place.element)
-    return result
+    def __init__(self, problem: FlatProblem, horizon: int):
+        from ortools.sat.python import cp_model
 
+        self.problem, self.model = problem, cp_model.CpModel()
+        self.starts: list[cp_model.IntVar] = []
+        self.on: list[dict[int, cp_model.IntVar]] = []
+        ends = [self._add_task(task, horizon) for task in range(problem.tasks)]
+        for element in range(problem.elements):
+            self._add_element(element)
+        for task, before in enumerate(problem.before):
+            for source, transfer in before:
+                self._add_edge(source, task, transfer)
+        self.cost = sum(self._add_job(job, ends, horizon) for job in problem.least)
+        self.model.minimize(self.cost)
 
-FORM = "B"
+    def _add_task(self, task: int, horizon: int) -> Any:
+        """A task runs on one of its PEs, no earlier there than its data can be; returns its end."""
+        head, time = self.problem.head[task].tolist(), self.problem.time[task].tolist()
+        on = {p: self.model.new_bool_var(f"task_{task}_on_{p}") for p, length in enumerate(time) if length >= 0}
+        start = self.model.new_int_var(min(head[p] for p in on), horizon, f"start_{task}")
+        self.model.add_exactly_one(on.values())
+        self.model.add(start >= sum(head[p] * here for p, here in on.items()))
+        self.starts.append(start)
+        self.on.append(on)
+        return start + sum(time[p] * here for p, here in on.items())
 
+    def _add_element(self, element: int) -> None:
+        """A PE runs one task at a time; tasks of length 0 occupy nothing."""
+        lengths = self.problem.time[:, element].tolist()
+        busy = [task for task, length in enumerate(lengths) if length > 0]
+        self.model.add_no_overlap(
+            self.model.new_optional_fixed_size_interval_var(
+                self.starts[task], lengths[task], self.on[task][element], f"task_{task}_{element}"
+            )
+            for task in busy
+        )
 
-def _add_edges(problem: FlatProblem, result: SoCModel) -> None:
-    """A task waits for the data of its predecessors: for each PE of one, as long as its own PE makes that."""
-    for task, before in enumerate(problem.before):
-        begin, on = result.starts[task], result.on[task]
-        for source, transfer in before:
-            if FORM == "B":
-                for p, there in result.on[source].items():
-                    arrival = result.starts[source] + int(problem.time[source, p])
-                    arrival += sum(int(transfer[p, q]) * here for q, here in on.items())
-                    result.model.add(begin >= arrival).only_enforce_if(there)
-            elif FORM in "AF":
-                for p, there in result.on[source].items():
-                    end = result.starts[source] + int(problem.time[source, p])
-                    if FORM == "F":
-                        result.model.add(begin >= end).only_enforce_if(there)
-                    for q, here in on.items():
-                        if FORM == "F" and transfer[p, q] == 0:
-                            continue
-                        result.model.add(begin >= end + int(transfer[p, q])).only_enforce_if(there, here)
-            elif FORM == "G":
-                end = result.starts[source] + sum(
-                    int(problem.time[source, p]) * x for p, x in result.on[source].items()
-                )
-                result.model.add(begin >= end)
-                for p, there in result.on[source].items():
-                    arrival = result.starts[source] + int(problem.time[source, p])
-                    arrival += sum(int(transfer[p, q]) * here for q, here in on.items())
-                    result.model.add(begin >= arrival).only_enforce_if(there)
+    def _add_edge(self, source: int, target: int, transfer: np.ndarray) -> None:
+        """For each PE of the source, the target waits for its data as long as its own PE makes that."""
+        time = self.problem.time[source].tolist()
+        for p, there in self.on[source].items():
+            delay = transfer[p].tolist()
+            arrival = self.starts[source] + time[p] + sum(delay[q] * here for q, here in self.on[target].items())
+            self.model.add(self.starts[target] >= arrival).only_enforce_if(there)
 
+    def _add_job(self, job: int, ends: list, horizon: int) -> Any:
+        """A measured job is there until the tails of its tasks, and no PE is there for it any longer; its latency."""
+        problem, arrival = self.problem, int(self.problem.arrival(job))
+        latency = self.model.new_int_var(problem.least[job], horizon - arrival, f"latency_{job}")
+        own = np.flatnonzero(problem.name[:, 0] == job).tolist()
+        for task in own:
+            tail = problem.tail[task].tolist()
+            self.model.add(arrival + latency >= ends[task] + sum(tail[p] * here for p, here in self.on[task].items()))
+        for element in range(problem.elements):
+            time = problem.time[:, element].tolist()
+            self.model.add(latency >= sum(time[task] * self.on[task][element] for task in own if time[task] > 0))
+        return latency
 
-def _add_objective(problem: FlatProblem, result: SoCModel, ends: list, cost: int, horizon: int) -> None:
-    """Minimise the cost; no worse ones than what there is already."""
-    model, instance = result.model, problem.instance
-    completion = {}
-    for job in problem.measured:
-        completion[job] = model.new_int_var(int(instance.arrival_time[job]), horizon, f"completion_{job}")
-    for task, end in enumerate(ends):
-        job = int(problem.name[task, 0])
-        if job in completion:
-            rest = sum(int(problem.tail[task, p]) * here for p, here in result.on[task].items())
-            model.add(completion[job] >= end + rest)
-    total = sum(completion.values()) - sum(int(instance.arrival_time[job]) for job in completion)
-    model.add(total >= problem.lower_bound)
-    model.add(total <= cost)
-    if instance.static and LOAD:
-        for p in range(problem.elements):
-            work = sum(int(problem.time[task, p]) * on[p] for task, on in enumerate(result.on) if p in on)
-            model.add(work <= completion[0])
-    model.minimize(total)
+    def restrict(self, best: list[Place], bound: int) -> None:
+        """Ask for no more than what is known already, and hint it.
 
+        Args:
+            best: the best schedule so far.
+            bound: no schedule costs less, in us.
+        """
+        self.model.add(self.cost <= self.problem.cost(best))
+        self.model.add(self.cost >= bound)
+        self.model.clear_hints()
+        for task, element, start in best:
+            self.model.add_hint(self.starts[task], start)
+            for p, here in self.on[task].items():
+                self.model.add_hint(here, p == element)
 
-LOAD = True
+    def solve(self, by_cores: bool, time_limit: float, seed: int) -> tuple[list[list[Place]], int]:
+        """Search.
+
+        Args:
+            by_cores: approach the optimum from below.
+            time_limit: in seconds.
+            seed: the solver's.
+
+        Returns:
+            The schedule that was found, shifted left, if any, and a bound of the cost, in us.
+        """
+        from ortools.sat.python import cp_model
+
+        solver = cp_model.CpSolver()
+        solver.parameters.max_time_in_seconds = time_limit
+        solver.parameters.random_seed = seed
+        solver.parameters.num_workers = 1
+        solver.parameters.optimize_with_core = by_cores
+        # linear relaxations of sequences are weak, and their upkeep may overrun the time limit by far
+        solver.parameters.linearization_level = 0
+        status = solver.solve(self.model)
+        if status in (cp_model.MODEL_INVALID, cp_model.INFEASIBLE):
+            raise RuntimeError(f"CP-SAT refuses the model of {self.problem.instance.name}: {self.model.validate()}")
+        bound = solver.best_objective_bound
+        # the objective is an integer; the tolerance keeps 54.9999999 from becoming a bound of 54
+        bound = math.ceil(bound - 1e-6) if math.isfinite(bound) else 0
+        if status == cp_model.UNKNOWN:
+            return [], bound
+        places = [
+            Place(task, next(p for p, here in on.items() if solver.boolean_value(here)), solver.value(start))
+            for task, (start, on) in enumerate(zip(self.starts, self.on, strict=True))
+        ]
+        return [shift_left(self.problem, places)], bound
 
 
 def _check_options(time_limit: float, seed: int) -> None:

@@ -1,7 +1,7 @@
 """Decisions per second of the simulators by batch, threads and observation, on this machine.
 
     python benchmarks/engine_speed.py
-    python benchmarks/engine_speed.py --size 30x20 --seconds 2
+    python benchmarks/engine_speed.py soc --seconds 2
 
 Random legal actions; choosing them is not counted, restarting ended episodes is. Best of the rounds, which take turns.
 """
@@ -27,25 +27,42 @@ CASES = (  # batch, threads, observation, forced moves applied by the simulator
     (8192, 2, True, True),
     (1, 1, True, False),
 )
+FEW_CASES = (CASES[0], CASES[2], CASES[8])  # a push decision is a task; forced moves would hide some
+WORKLOADS = {  # name of the row: preset, options, cases
+    "job-shop": {
+        "15x15 non-delay": ("15x15", {"construction": "non-delay"}, CASES),
+        "15x15 active": ("15x15", {"construction": "active"}, CASES),
+    },
+    "soc": {
+        "radio-small-50, push": ("radio-small-50", {"binding": "push", "choice": 1, "observation": "ready"}, FEW_CASES),
+        "radio-50, push": ("radio-50", {"binding": "push", "choice": 1, "observation": "ready"}, FEW_CASES),
+        "radio-50, push, 8 tasks": ("radio-50", {"binding": "push", "observation": "ready"}, FEW_CASES),
+        "radio-50, pull": ("radio-50", {"observation": "ready"}, FEW_CASES),
+        "radio-50, late": ("radio-50", {"binding": "late", "observation": "ready"}, FEW_CASES),
+        "cholesky-8-1g3c, pull, noise": (
+            "cholesky-8-1g3c", {"noise": "gaussian", "sigma": 0.5, "observation": "ready"}, FEW_CASES,
+        ),
+        "random-30, plan": ("random-30", {"observation": "ready"}, FEW_CASES),
+        "random-30, plan, all tasks shown": ("random-30", {}, FEW_CASES),
+        "random-30, plan with pilot": (
+            "random-30", {"choice": 3, "pilot": "rank-oct", "observation": "ready"}, FEW_CASES,
+        ),
+    },
+}  # fmt: skip
 
 
 class Case:
     """One row: a simulation and the best rate seen so far."""
 
-    def __init__(self, size: str, construction: str, batch: int, threads: int, observe: bool, forced_moves: bool):
-        entry = family("job_shop")
-        instances = entry.room("generator").training_instances(size, min(batch, 64), 0, 0)
-        model = entry.model(instances, entry.make_options(construction=construction, forced_moves=forced_moves))
+    def __init__(self, family_name: str, workload: str, batch: int, threads: int, observe: bool, forced_moves: bool):
+        entry = family(family_name)
+        preset, options, _ = WORKLOADS[family_name][workload]
+        instances = entry.room("generator").training_instances(preset, min(batch, 64), 0, 0)
+        model = entry.model(instances, entry.make_options(**options, forced_moves=forced_moves))
         self.simulation = Simulation(model, instances, batch, observe=observe, threads=threads)
         self.simulation.reset()
         self.draws = torch.rand(16, batch, model.spec.actions, generator=torch.Generator().manual_seed(0))
-        self.row = (
-            construction,
-            batch,
-            threads,
-            "graph" if observe else "none",
-            "applied" if forced_moves else "shown",
-        )
+        self.row = (workload, batch, threads, "graph" if observe else "none", "applied" if forced_moves else "shown")
         self.best = 0.0
 
     def measure(self, seconds: float) -> None:
@@ -70,18 +87,19 @@ def processor() -> str:
 def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--size", default="15x15", help="JOBSxMACHINES")
+    parser.add_argument("family", nargs="?", default="job-shop", choices=WORKLOADS)
     parser.add_argument("--seconds", type=float, default=0.5, help="for each row and round")
     parser.add_argument("--rounds", type=int, default=4)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    cases = [Case(arguments.size, name, *case) for name in ("non-delay", "active") for case in CASES]
+    workloads = WORKLOADS[arguments.family]
+    cases = [Case(arguments.family, name, *case) for name, (_, _, rows) in workloads.items() for case in rows]
     for _ in range(arguments.rounds):
         for case in cases:
             case.measure(arguments.seconds)
     load = os.getloadavg()[0]
-    print(f"{arguments.size}, {processor()}, {os.cpu_count()} cores, load {load:.1f}, {datetime.date.today()}\n")
-    print("| construction | batch | threads | observation | forced moves | decisions/s | us a decision |")
+    print(f"{arguments.family}, {processor()}, {os.cpu_count()} cores, load {load:.1f}, {datetime.date.today()}\n")
+    print("| workload | batch | threads | observation | forced moves | decisions/s | us a decision |")
     print("| --- | ---: | ---: | --- | --- | ---: | ---: |")
     for case in cases:
         print("| " + " | ".join(map(str, case.row)) + f" | {case.best:,.0f} | {1e6 / case.best:.3f} |")
