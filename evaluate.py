@@ -26,7 +26,7 @@ class Arguments:
     instances: tuple[str, ...] = ()
     """Names (ta01), ranges (ta01-10), groups (ta), files, globs, or PRESET:FIRST-LAST (6x6:0-99)."""
     policies: tuple[str, ...] = ()
-    """Names from --list, or folders of trained policies; empty takes all rules."""
+    """Names from --list, or folders of trained policies; empty takes all rules that apply."""
     samples: int = 1
     """Attempts per instance, the first one greedy; the best counts."""
     seed: int = 0
@@ -70,7 +70,7 @@ def evaluate(entry, arguments):
     from .envs.core import registry, tables
     from .envs.core.engine import resolve_device
     from .envs.core.evaluation import evaluate as run
-    from .envs.core.solvers import Limits, resolve, rules_of
+    from .envs.core.solvers import Limits, applies, resolve, rules_of
 
     names = arguments.instances
     if arguments.headroom:
@@ -79,14 +79,16 @@ def evaluate(entry, arguments):
         names = (f"{arguments.headroom}:0-99",)
     if not names:
         raise OptionError("--instances is missing: name at least one, see --list")
-    wanted = arguments.policies or rules_of(entry)
-    if arguments.headroom:
-        wanted = [*entry.policies, *arguments.policies]
+    instances = registry.instances(list(names), entry.name)
+    wanted = list(arguments.policies)
+    if arguments.headroom or not wanted:
+        options = Limits(options=given_options(arguments, entry))
+        known = entry.policies if arguments.headroom else rules_of(entry)
+        wanted = [name for name in known if applies(entry.policies[name], instances, options)] + wanted
     if arguments.reference and arguments.reference not in wanted:
         raise OptionError(f"--reference {arguments.reference} must be one of the policies: {', '.join(wanted)}")
     policies = {name: resolve(name, entry.name) for name in dict.fromkeys(wanted)}
     tell_worlds(policies, given_options(arguments, entry), entry)
-    instances = registry.instances(list(names), entry.name)
     with _progress(len(instances) * len(policies)) as bar:
         limits = Limits(
             samples=arguments.samples, seed=arguments.seed, time_limit=arguments.time_limit,
@@ -104,7 +106,10 @@ def tell_worlds(policies: dict, given: dict, entry) -> None:
         other = {key: own[key] for key in sorted(entry.options.world & set(own)) if own[key] != getattr(asked, key)}
         if other:
             flags = " ".join(f"--{key.replace('_', '-')} {value}" for key, value in other.items())
-            print(f"note: {name} was trained with {flags}; without these flags everybody meets another world", file=sys.stderr)
+            print(
+                f"note: {name} was trained with {flags}; without these flags everybody meets another world",
+                file=sys.stderr,
+            )
 
 
 def _progress(total: int):

@@ -127,8 +127,9 @@ def watched_values(preset: Preset, instances, seed: int) -> np.ndarray:
     """
     entry = family(instances[0].family)
     if preset.reference:
-        answers = solve(resolve(preset.reference, entry.name), instances, Limits(seed=seed, options=preset.world(entry)))
-        return np.array([answer.schedule.metrics()[instance.objective] for answer, instance in zip(answers, instances)])
+        limits = Limits(seed=seed, options=preset.world(entry))
+        answers = solve(resolve(preset.reference, entry.name), instances, limits)
+        return np.array([answer.schedule.metrics()[answer.schedule.instance.objective] for answer in answers])
     values = []
     for instance in tqdm(instances, desc="optimum of held-out instances", leave=False):
         known = registry.bounds(instance)

@@ -69,7 +69,9 @@ class PPO(stable_baselines3.PPO):
         if advantage not in ADVANTAGES:
             raise OptionError(f"advantage must be one of {', '.join(ADVANTAGES)}, got {advantage!r}")
         if advantage != "gae" and any(stage.simulation.group < 2 for stage in stages):
-            raise OptionError(f"{advantage}: the advantage within a group needs at least 2 rollouts of an instance, got 1")
+            raise OptionError(
+                f"{advantage}: the advantage within a group needs at least 2 rollouts of an instance, got 1"
+            )
         self.advantage, self.entropy, self.average, self.threads = advantage, entropy, average, threads
         self.value_weight = value_weight if value_weight is not None else (0.5 if advantage == "gae" else 0.0)
         if advantage == "gae" and not self.value_weight > 0:

@@ -61,9 +61,9 @@ def _job_shop(doc: str, stages: str, timesteps: int, size: str = "6x6", **more) 
 
 
 _SOC_RULES = (
-    "heft", "peft", "rank-oct", "cpop", "min-min", "max-min", "sufferage", "etf", "mct", "met", "olb",
+    "heft", "peft", "rank-oct", "cpop", "min-min", "max-min", "sufferage", "etf", "mct", "met", "olb", "stf", "random",
+    "heft-static", "peft-static", "heft-replan", "peft-replan", "srpt-replan",
 )  # fmt: skip
-_FOLLOWERS = ("heft-static", "peft-static", "heft-replan", "peft-replan", "srpt-replan")
 _PLATFORMS = ("4-2g2c", "4-1g3c", "6-2g2c", "6-1g3c", "8-2g2c", "8-1g3c")
 
 
@@ -76,6 +76,20 @@ def _soc(doc: str, stages: str, timesteps: int, **more) -> Preset:
 
 
 _SOC = {
+    "smoke": _soc(
+        "a few seconds, to see that everything works",
+        "random-5 random-6",
+        2000,
+        groups=4,
+        group=4,
+        samples=4,
+        held_out={"random-6": ["random-6:0-9"]},
+        watched=["random-6:0-9"],
+        exact=("cp-sat", 5.0),
+        rules=(*_SOC_RULES, "pilot"),
+        options={"observation": "tasks"},
+        network={"width": 8, "heads": 2, "layers": 1},
+    ),
     "random-plan": _soc(
         "random task graphs of 10 to 50 tasks, planned; minutes on two cores",
         "random-12 random-30 random-50",
@@ -93,8 +107,14 @@ _SOC = {
         held_out={f"cholesky-{name}": [f"cholesky-{name}:0-99"] for name in (*_PLATFORMS, "10-1g3c", "12-1g3c")},
         watched=[f"cholesky-{name}:0-9" for name in _PLATFORMS],
         reference="peft-replan",
-        rules=(*_SOC_RULES, *_FOLLOWERS),
-        options={"mode": "online", "binding": "pull", "choice": 8, "observation": "ready", "noise": "gaussian", "sigma": 0.5},
+        options={
+            "mode": "online",
+            "binding": "pull",
+            "choice": 8,
+            "observation": "ready",
+            "noise": "gaussian",
+            "sigma": 0.5,
+        },
         ppo={"n_epochs": 2, "advantage": "relative", "entropy": 0.04},
     ),
     "radio-stream": _soc(
@@ -104,8 +124,14 @@ _SOC = {
         held_out={"radio-small-15": ["radio-small-15:0-99"]},
         watched=["radio-small-15:0-19"],
         reference="srpt-replan",
-        rules=(*_SOC_RULES, *_FOLLOWERS),
-        options={"mode": "online", "binding": "pull", "choice": 8, "observation": "ready", "noise": "gaussian", "sigma": 0.2},
+        options={
+            "mode": "online",
+            "binding": "pull",
+            "choice": 8,
+            "observation": "ready",
+            "noise": "gaussian",
+            "sigma": 0.2,
+        },
         ppo={"n_epochs": 2, "advantage": "gae", "entropy": 0.01},
         groups=8,
         group=8,

@@ -175,7 +175,7 @@ def test_a_folder_with_other_things_in_it_will_do(call, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.txt", "results.jsonl", "table.md"]
 
 
-HINT = "An exact solver among --policies, given the time, would tell."
+HINT = "An exact solver among --policies, given the time, would tell; --reference takes a rule for it."
 
 
 def test_a_table_without_gaps_says_what_would_give_them(call):
@@ -315,7 +315,7 @@ def test_a_missing_gpu_is_one_line(call):
 
 def test_an_unknown_family_is_one_line(call):
     status, _, err = call("--list", family="flow-shop")
-    assert status == 2 and err == "error: unknown family 'flow-shop'; known: job-shop\n"
+    assert status == 2 and err == "error: unknown family 'flow-shop'; known: job-shop, soc\n"
 
 
 @pytest.mark.parametrize("words", [("--format", "yaml"), ("--wrong", "1"), ("--samples", "many")], ids=str)

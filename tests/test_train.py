@@ -198,7 +198,7 @@ def test_a_missing_gpu_is_one_line_and_leaves_nothing(call, tmp_path):
 
 def test_an_unknown_family_is_one_line(call):
     status, _, err = call("flow-shop", "--preset", "smoke")
-    assert status == 2 and err == "error: unknown family 'flow-shop'; known: job-shop\n"
+    assert status == 2 and err == "error: unknown family 'flow-shop'; known: job-shop, soc\n"
 
 
 @pytest.mark.parametrize("words", [("--presett", "smoke"), ("--seed", "many"), ("--seed",), ("smoke",)], ids=" ".join)

@@ -105,6 +105,21 @@ def rules_of(entry: Family) -> list[str]:
     return [name for name, policy in entry.policies.items() if not isinstance(policy, Exact)]
 
 
+def applies(policy, instances: Sequence[Instance], limits: Limits) -> bool:
+    """Whether a rule can run on instances under the options asked for; a pilot, for one, cannot undo what happened."""
+    if isinstance(policy, Exact):
+        return True
+    entry = family(instances[0].family)
+    try:
+        options = options_of(policy, limits, entry)
+        groups = {entry.model.size_key(instance): instance for instance in instances}
+        for instance in groups.values():
+            entry.model([instance], options)
+    except OptionError:
+        return False
+    return True
+
+
 def solve(policy, instances: Sequence[Instance], limits: Limits) -> list[Answer]:
     """Let a policy or an exact solver answer instances of one family, in their order.
 

@@ -9,7 +9,7 @@ from dispatchgym.agents.presets import DEFAULT, PRESETS, preset
 from dispatchgym.agents.rollout import Stage
 from dispatchgym.envs.core import registry
 from dispatchgym.envs.core.errors import UnknownNameError
-from dispatchgym.envs.core.solvers import Exact, resolve
+from dispatchgym.envs.core.solvers import Exact, Limits, applies, resolve, rules_of
 
 ALL = [(family, name) for family, presets in PRESETS.items() for name in presets]
 
@@ -32,8 +32,11 @@ def test_every_name_means_something(family, name):
         GraphNetwork(entry.model(first, options).spec, **found.network)
     for rule in found.rules:
         assert not isinstance(resolve(rule, family), Exact)
-    solver, seconds = found.exact
-    assert isinstance(resolve(solver, family), Exact) and seconds > 0
+    if found.reference:
+        assert found.reference in found.rules
+    else:
+        solver, seconds = found.exact
+        assert isinstance(resolve(solver, family), Exact) and seconds > 0
     json.dumps([found.options, found.network, found.ppo])
 
 
@@ -61,9 +64,11 @@ def test_training_never_meets_what_it_is_judged_on():
 def test_rules_of_the_comparison_hold_the_strongest():
     """Beating a list of weak rules would prove nothing."""
     for family, name in ALL:
-        policies = registry.family(family).policies
-        rules = {rule for rule, policy in policies.items() if not isinstance(policy, Exact)}
-        assert rules == set(preset(family, name).rules)
+        entry, found = registry.family(family), preset(family, name)
+        instances = registry.instances(found.watched, family)[:1]
+        limits = Limits(options=found.world(entry))
+        rules = {rule for rule in rules_of(entry) if applies(entry.policies[rule], instances, limits)}
+        assert rules == set(found.rules)
 
 
 def test_an_unknown_preset_lists_the_known_ones():
