@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from ..envs.core import registry
 from ..envs.core.registry import family
-from ..envs.core.solvers import Exact, Limits, resolve, solve
+from ..envs.core.solvers import Limits, is_exact, resolve, solve
 from . import checkpoint
 from .presets import Preset
 
@@ -138,7 +138,7 @@ def watched_values(preset: Preset, instances, seed: int) -> np.ndarray:
             continue
         name, seconds = preset.exact
         policy = resolve(name, entry.name)
-        assert isinstance(policy, Exact)
+        assert is_exact(policy)
         answer = policy.solve(instance, Limits(time_limit=seconds, seed=seed))
         values.append(answer.schedule.metrics()[instance.objective])
     return np.array(values)

@@ -20,7 +20,7 @@ from .gnn import inputs
 from .policy import GraphPolicy, NetworkPolicy, sample
 from .rollout import Buffer, DeviceVecEnv, Minibatch, Stage
 
-ADVANTAGES = ("group", "relative", "gae")
+ADVANTAGES = ("group", "relative", "aligned", "gae")
 # What this trainer does in its own way.
 UNUSED = {"ent_coef", "vf_coef", "target_kl", "normalize_advantage", "clip_range_vf", "use_sde", "n_steps", "gamma"}
 
@@ -36,7 +36,8 @@ class PPO(stable_baselines3.PPO):
         n_epochs: passes over an iteration's decisions.
         entropy: weight of the entropy bonus at the start; it falls linearly to zero.
         advantage: ``"group"`` (deviations within the rollouts of an instance), ``"relative"`` (their differences over
-            the mean return: groups that hardly differ then hardly count) or ``"gae"``.
+            the mean return: groups that hardly differ then hardly count), ``"aligned"`` (what is to come, less the mean
+            of the group from that moment on; for models with a clock) or ``"gae"``.
         value_weight: weight of the value loss; None takes 0.5 with ``"gae"`` and 0 with ``"group"``, which reads no
             value.
         average: share of the new weights in the running average, after every gradient step.
@@ -73,6 +74,10 @@ class PPO(stable_baselines3.PPO):
                 f"{advantage}: the advantage within a group needs at least 2 rollouts of an instance, got 1"
             )
         self.advantage, self.entropy, self.average, self.threads = advantage, entropy, average, threads
+        if advantage == "aligned" and any(stage.model.clock is None for stage in stages):
+            raise OptionError(
+                "aligned: the advantage from a moment on needs a model with a clock, such as one that runs online"
+            )
         self.value_weight = value_weight if value_weight is not None else (0.5 if advantage == "gae" else 0.0)
         if advantage == "gae" and not self.value_weight > 0:
             raise OptionError(f"value_weight must be positive with advantage 'gae', got {value_weight}")
@@ -131,11 +136,13 @@ class PPO(stable_baselines3.PPO):
                 break
             seen = inputs({key: t[rows] for key, t in simulation.observation.items()}, stage.model.spec.complete)
             taken, log_prob, value = self._sample(seen)
+            time = simulation.clock[rows].clone()
             action[rows] = taken
             simulation.step(action)
             reward = simulation.reward[rows].clone()
             outcome[rows] += reward
-            rollout_buffer.add(seen, env=rows, action=taken, log_prob=log_prob, value=value, reward=reward)
+            rollout_buffer.add(seen, env=rows, action=taken, log_prob=log_prob, value=value, reward=reward,
+                               time=time)  # fmt: skip
             self.num_timesteps += simulation.num_envs
             callback.update_locals(locals())
             if not callback.on_step():
@@ -172,6 +179,8 @@ class PPO(stable_baselines3.PPO):
                 raise NumericalError(f"observation {key!r} is not finite in iteration {self.iteration}")
         if self.advantage == "gae":
             buffer.compute_gae(simulation.num_envs, self.gamma, self.gae_lambda)
+        elif self.advantage == "aligned":
+            buffer.compute_aligned_advantage(outcome, simulation.clock, simulation.group)
         else:
             buffer.compute_group_advantage(outcome, simulation.group, self.advantage == "relative")
         self.decisions += len(buffer)

@@ -64,6 +64,7 @@ _SOC_RULES = (
     "heft", "peft", "rank-oct", "cpop", "min-min", "max-min", "sufferage", "etf", "mct", "met", "olb", "stf", "random",
     "heft-static", "peft-static", "heft-replan", "peft-replan", "srpt-replan",
 )  # fmt: skip
+_PLANNERS = ("pilot", "lookahead", "best-rule")
 _PLATFORMS = ("4-2g2c", "4-1g3c", "6-2g2c", "6-1g3c", "8-2g2c", "8-1g3c")
 
 
@@ -86,7 +87,7 @@ _SOC = {
         held_out={"random-6": ["random-6:0-9"]},
         watched=["random-6:0-9"],
         exact=("cp-sat", 5.0),
-        rules=(*_SOC_RULES, "pilot"),
+        rules=(*_SOC_RULES, *_PLANNERS),
         options={"observation": "tasks"},
         network={"width": 8, "heads": 2, "layers": 1},
     ),
@@ -97,7 +98,7 @@ _SOC = {
         held_out={f"random-{n}": [f"random-{n}:0-99"] for n in (12, 30, 50)},
         watched=["random-30:0-99"],
         reference="heft",
-        rules=(*_SOC_RULES, "pilot"),
+        rules=(*_SOC_RULES, *_PLANNERS),
         options={"choice": 3, "pilot": "rank-oct", "observation": "ready"},
     ),
     "cholesky-noise": _soc(

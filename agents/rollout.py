@@ -16,7 +16,7 @@ from ..envs.core.registry import family
 from ..envs.core.simulation import Simulation
 from ..envs.core.spaces import action_space, observation_space
 
-
+MOMENTS = 4096  # steps in which the rollouts of a group are aligned
 PROBED = 128  # instances drawn to learn how large they get
 PROBE = 2**32 - 1  # part of the training stream that these are drawn from
 
@@ -166,6 +166,38 @@ class Buffer:
         score = (grouped - mean) / (scale + 1e-4)
         self.advantage = score.reshape(-1)[self.columns["env"]]
         self.target = outcome[self.columns["env"]]
+
+    def compute_aligned_advantage(self, outcome: Tensor, end: Tensor, group: int) -> None:
+        """Advantage of a decision: the return from its moment on, less the mean of its group from the same moment on.
+
+        The rollouts of a group meet the same arrivals and the same noise, so what they differ in after a moment is what
+        their decisions did, those before it included; a decision is not blamed for what had already happened.
+
+        Args:
+            outcome: (B,) return of each environment's episode.
+            end: (B,) when it was over.
+            group: environments that played the same instance, next to each other.
+        """
+        own, until = torch.zeros_like(outcome), end.double()
+        to_come, rates, ends = [], [], []
+        for step in reversed(self.steps):
+            env, length = step["env"], until[step["env"]] - step["time"]
+            own[env] += step["reward"]
+            to_come.append(own[env])
+            rates.append(step["reward"].double() / length.clamp_min(1.0))  # where no time passes nothing is earned
+            ends.append(until[env].clone())
+            until[env] = step["time"].double()
+        self.target = torch.cat(to_come[::-1])
+        span = end.reshape(-1, group).amax(1).clamp_min(1).double().repeat_interleave(group)
+        env, time, rate = self.columns["env"], self.columns["time"].double(), torch.cat(rates[::-1])
+        moment, last = ((t / span[env] * MOMENTS).long() for t in (time, torch.cat(ends[::-1])))
+        change = torch.zeros(len(outcome), MOMENTS + 1, dtype=torch.float64, device=outcome.device)
+        change.index_put_((env, moment), rate, accumulate=True)
+        change.index_put_((env, last), -rate, accumulate=True)
+        earned = change.cumsum(1) * (span / MOMENTS).unsqueeze(1)  # in each step of time
+        later = earned.flip(1).cumsum(1).flip(1)
+        mean = later.reshape(-1, group, MOMENTS + 1).mean(1).repeat_interleave(group, 0)
+        self.advantage = self.target - mean[env, moment].float()
 
     def compute_gae(self, num_envs: int, gamma: float, gae_lambda: float) -> None:
         """Generalised advantage estimation (Schulman et al. 2016) over episodes that have all ended."""

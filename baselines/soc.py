@@ -5,8 +5,12 @@ name; online, it binds late (what has not started is taken back at each event), 
 go to the first ready task by the option ``priority``, then to the lowest element.
 """
 
+import dataclasses
+import time
+
 from ..envs.core.policies import RandomRule, Rule
-from ..envs.core.solvers import Answer, Exact, Limits
+from ..envs.core.registry import family
+from ..envs.core.solvers import Answer, Exact, Limits, run, world_of
 
 LATE = {"binding": "late", "choice": 0}
 FIRST = 2**31  # what comes first in a key, so that what follows only breaks ties
@@ -33,16 +37,46 @@ def _path(c):
 
 
 def _cpop(c):
-    elsewhere = (c.critical_element >= 0) & (c.critical_element != c.element)
-    return (c.cpop_rank * FIRST + c.earliest_finish).double() + elsewhere * 2.0**60
+    elsewhere = (c.critical_element >= 0) & (c.critical_element != c.element)  # second to where it belongs, if it can
+    return (2 * c.cpop_rank + elsewhere) * FIRST + c.earliest_finish
 
 
 def _cp_sat(instance, limits: Limits) -> Answer:
-    from .soc_cp_sat import answer
+    from .soc_cp_sat import solve_soc
 
-    return answer(instance, limits)
+    options = _options(instance, limits)
+    conditions = {name: getattr(options, name) for name in options.world} | {"seed": limits.seed % 2**31}
+    conditions["world"] = world_of(instance)
+    answer = solve_soc(instance, time_limit=limits.time_limit, seed=limits.seed, conditions=conditions)
+    return Answer(answer.schedule, answer.runtime_s, answer.bound, answer.status)
 
 
+def _options(instance, limits: Limits):
+    return family(instance.family).make_options(**limits.options)
+
+
+def _lookahead(instance, limits: Limits) -> Answer:
+    from .list_scheduling import lookahead_heft
+
+    options = _options(instance, limits)
+    begin = time.perf_counter()
+    schedule = lookahead_heft(instance, options.insertion, options.rounding)
+    return Answer(schedule, time.perf_counter() - begin)
+
+
+def _best_rule(instance, limits: Limits) -> Answer:
+    """The best of the one-pass rules' schedules: what everybody can have for nothing."""
+    once = dataclasses.replace(limits, samples=1, progress=lambda count: None)
+    answers = [run(POLICIES[name], [instance], once)[0] for name in ONE_PASS]
+    best = min(answers, key=lambda answer: answer.schedule.metrics()["makespan"])
+    return Answer(best.schedule, sum(answer.runtime_s for answer in answers))
+
+
+def _plans(instance, options) -> bool:
+    return options.plans(instance.static) and instance.static and not options.shared_bus
+
+
+ONE_PASS = ("heft", "cpop", "peft", "rank-oct", "min-min", "max-min", "sufferage", "etf", "mct", "met", "olb", "stf")
 POLICIES = {
     "heft": _rule(
         lambda c: c.upward_rank * FIRST + c.earliest_finish,
@@ -91,5 +125,18 @@ POLICIES = {
     "heft-replan": _follow("heft", True, "HEFT's plan of all that is left, made anew at each event"),
     "peft-replan": _follow("peft", True, "PEFT's plan of all that is left, made anew at each event"),
     "srpt-replan": _follow("heft", True, "the same, the job with the fewest tasks left first", priority="srpt"),
-    "cp-sat": Exact(_cp_sat, "constraint programming (OR-Tools); of noise and arrivals it knows all beforehand"),
+    "lookahead": Exact(
+        _lookahead,
+        "plan only: HEFT that looks at the children (Bittencourt, Sakellariou and Madeira 2010)",
+        proves=False,
+        accepts=_plans,
+    ),
+    "best-rule": Exact(
+        _best_rule, "plan only: the best schedule of the rules of one pass", proves=False, accepts=_plans
+    ),
+    "cp-sat": Exact(
+        _cp_sat,
+        "constraint programming (OR-Tools); of noise and arrivals it knows all beforehand",
+        accepts=lambda instance, options: not options.shared_bus and not options.wip_cap,
+    ),
 }

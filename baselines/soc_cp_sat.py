@@ -15,6 +15,10 @@ from ..envs.soc.instance import SoCInstance
 from .soc_problem import FlatProblem, Place, greedy, shift_left
 
 STATUSES = ("optimal", "feasible")
+# How to search, each until this share of the time has passed: what one complete search has not proven is improved in
+# neighbourhoods, and bounded from below by unsatisfiable cores, which find few schedules but bounds that come closer.
+MANNERS = (("complete", 0.5), ("neighbourhoods", 0.7), ("cores", 1.0))
+MANNERS_ALONE = (("complete", 0.5), ("cores", 1.0))  # for a single job, where neighbourhoods improve little
 
 
 @dataclass(frozen=True)
@@ -111,13 +115,11 @@ def _search(problem: FlatProblem, best: list[Place], time_limit: float, seed: in
         return best, bound
     model = SoCModel(problem, problem.horizon(best))
     began = time.perf_counter()
-    # what is not proven in half of the time is bounded from below by unsatisfiable cores: that way finds few
-    # schedules, but its bound comes much closer
-    for by_cores, until in ((False, time_limit / 2), (True, time_limit)):
-        left = until - (time.perf_counter() - began)
+    for manner, until in MANNERS if len(problem.jobs) > 1 else MANNERS_ALONE:
+        left = until * time_limit - (time.perf_counter() - began)
         if problem.cost(best) > bound and left > 0:
             model.restrict(best, bound)
-            found, proven = model.solve(by_cores, left, seed)
+            found, proven = model.solve(manner, left, seed)
             best, bound = min([best, *found], key=problem.cost), max(bound, proven)
     return best, bound
 
@@ -182,16 +184,17 @@ class SoCModel:
             self.model.add(self.starts[target] >= arrival).only_enforce_if(there)
 
     def _add_job(self, job: int, ends: list, horizon: int) -> Any:
-        """A measured job is there until the tails of its tasks, and no PE is there for it any longer; its latency."""
+        """A measured job lasts until the tails of its tasks are over; returns its latency."""
         problem, arrival = self.problem, int(self.problem.arrival(job))
         latency = self.model.new_int_var(problem.least[job], horizon - arrival, f"latency_{job}")
         own = np.flatnonzero(problem.name[:, 0] == job).tolist()
         for task in own:
             tail = problem.tail[task].tolist()
             self.model.add(arrival + latency >= ends[task] + sum(tail[p] * here for p, here in self.on[task].items()))
-        for element in range(problem.elements):
-            time = problem.time[:, element].tolist()
-            self.model.add(latency >= sum(time[task] * self.on[task][element] for task in own if time[task] > 0))
+        if len(problem.jobs) == 1:  # no PE works for longer than the job lasts; of several jobs this slows the search
+            for element in range(problem.elements):
+                time = problem.time[:, element].tolist()
+                self.model.add(latency >= sum(time[task] * self.on[task][element] for task in own if time[task] > 0))
         return latency
 
     def restrict(self, best: list[Place], bound: int) -> None:
@@ -209,11 +212,11 @@ class SoCModel:
             for p, here in self.on[task].items():
                 self.model.add_hint(here, p == element)
 
-    def solve(self, by_cores: bool, time_limit: float, seed: int) -> tuple[list[list[Place]], int]:
+    def solve(self, manner: str, time_limit: float, seed: int) -> tuple[list[list[Place]], int]:
         """Search.
 
         Args:
-            by_cores: approach the optimum from below.
+            manner: one of those in ``MANNERS``.
             time_limit: in seconds.
             seed: the solver's.
 
@@ -226,7 +229,10 @@ class SoCModel:
         solver.parameters.max_time_in_seconds = time_limit
         solver.parameters.random_seed = seed
         solver.parameters.num_workers = 1
-        solver.parameters.optimize_with_core = by_cores
+        solver.parameters.optimize_with_core = manner == "cores"
+        if manner == "neighbourhoods":
+            solver.parameters.interleave_search = solver.parameters.use_lns = True
+            solver.parameters.subsolvers.extend(["quick_restart_no_lp"])
         # linear relaxations of sequences are weak, and their upkeep may overrun the time limit by far
         solver.parameters.linearization_level = 0
         status = solver.solve(self.model)

@@ -6,6 +6,7 @@ import gymnasium
 import numpy as np
 
 from . import rendering
+from .drawing import draw_fitting, probe
 from .errors import OptionError
 from .instance import Instance
 from .registry import family
@@ -27,6 +28,7 @@ class DispatchEnv(gymnasium.Env):
         draw: instead of ``instances``, a function from a NumPy generator to a fresh instance.
         options: the family's options.
         render_mode: ``None``, ``"rgb_array"`` or ``"ansi"``.
+        probes: draws that the padded sizes are made for; more than one where drawn instances vary in size.
 
     Raises:
         OptionError: for an option outside of what it accepts.
@@ -41,11 +43,12 @@ class DispatchEnv(gymnasium.Env):
         draw: Callable[[np.random.Generator], Instance] | None = None,
         options=None,
         render_mode: str | None = None,
+        probes: int = 1,
     ):
         rendering.check_mode(render_mode)
         self.family, self.render_mode = family(name), render_mode
         self._instances, self._draw = list(instances or ()), draw
-        first = self._instances or [draw(np.random.default_rng(0))]
+        first = self._instances or probe(draw, probes)
         self.model = self.family.model(first, options)
         self.simulation = Simulation(self.model, first[:1], 1)
         self.observation_space = observation_space(self.model.spec)
@@ -83,7 +86,7 @@ class DispatchEnv(gymnasium.Env):
                 raise OptionError(f"reset plays one instance, {options['instance']!r} names {len(named)}")
             chosen = named[0]
         elif self._draw is not None:
-            chosen = self._draw(self.np_random)
+            chosen = draw_fitting(self._draw, self.np_random, self.model)
         elif len(self._instances) > 1:
             chosen = self._instances[int(self.np_random.integers(len(self._instances)))]
         else:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from . import registry
 from .instance import Instance
 from .result import Result
-from .solvers import Answer, Exact, Limits, solve
+from .solvers import Answer, Limits, is_exact, solve
 
 
 def evaluate(policies: dict[str, object], instances: Sequence[Instance], limits: Limits) -> list[Result]:
@@ -26,7 +26,7 @@ def evaluate(policies: dict[str, object], instances: Sequence[Instance], limits:
     for instance in instances[:1]:
         nominal = registry.family(instance.family).nominal(**limits.options)  # it also checks them, for exact solvers
     answers = {name: solve(policy, instances, limits) for name, policy in policies.items()}
-    exact = [name for name, policy in policies.items() if isinstance(policy, Exact)]
+    exact = [name for name, policy in policies.items() if is_exact(policy)]
     references = [
         _reference(instance, {name: row[i] for name, row in answers.items()}, exact, nominal)
         for i, instance in enumerate(instances)

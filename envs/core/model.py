@@ -19,8 +19,9 @@ class Model(Protocol):
         objective: the figure of ``outcome`` that is minimised; the instance's objective grows with it.
         schedule_fields: the fields of one environment that ``schedule`` reads, which also finds ``seed`` there.
         outcome: fields reported in ``info``, by the name they have there, such as ``{"makespan": "bound"}``.
-        repeatable: whether an attempt can be taken back, so that of several the best counts; where the world goes on, and
-            is not known beforehand, nobody could pick it, and what counts is their mean.
+        repeatable: whether an attempt can be taken back, so that of several the best counts; where the world goes on
+            and is not known beforehand, nobody could pick it, and what counts is their mean.
+        clock: the field with the time of each environment, the same for all its rollouts; None where there is none.
         horizon: no episode takes more decisions than this.
         sizes: length of every axis but ``env`` and ``bank``.
         settings: value of every option field of the family.
@@ -33,6 +34,7 @@ class Model(Protocol):
     objective: str
     schedule_fields: tuple[str, ...]
     repeatable: bool
+    clock: str | None
     horizon: int
     sizes: dict[str, int]
     settings: dict[str, int]
@@ -40,6 +42,10 @@ class Model(Protocol):
     @staticmethod
     def size_key(instance) -> tuple:
         """Instances with equal keys share one simulation without padding."""
+        ...
+
+    def fits(self, instance) -> bool:
+        """Whether an instance is within the padded sizes."""
         ...
 
     def pack(self, instances) -> dict[str, np.ndarray]:

@@ -122,6 +122,11 @@ class Simulation:
         return self.engine.tensors["reward"]
 
     @property
+    def clock(self) -> torch.Tensor:
+        """(B,) int32, the time of each environment; its steps where the model has no clock."""
+        return self.engine.tensors[self.model.clock or "steps"]
+
+    @property
     def terminated(self) -> torch.Tensor:
         """(B,) int8, 1 where the episode is over."""
         return self.engine.tensors["terminated"]

@@ -62,8 +62,8 @@ class Limits:
     """What an evaluation grants every solver.
 
     Attributes:
-        samples: attempts per instance; the first is greedy, the best counts. Of attempts that cannot be repeated none is
-            greedy if there are several, and their mean counts.
+        samples: attempts per instance; the first is greedy, the best counts. Of attempts that cannot be repeated none
+            is greedy if there are several, and their mean counts.
         seed: key of everything random.
         time_limit: seconds per instance, for exact solvers.
         device: where policies run.
@@ -89,27 +89,37 @@ class Limits:
 
 @dataclass(frozen=True)
 class Exact:
-    """A solver that works on one instance at a time.
+    """A solver that works on one instance at a time: an exact one, or a planner that dispatches in no simulator.
 
     Attributes:
         solve: from (instance, limits) to an Answer.
         doc: what it is, with its source.
+        proves: whether it proves bounds; planners that do not are compared like rules.
+        accepts: from (instance, the family's options) to whether it can answer.
     """
 
     solve: Callable[[Instance, Limits], Answer]
     doc: str
+    proves: bool = True
+    accepts: Callable[[Instance, object], bool] = lambda instance, options: True
 
 
 def rules_of(entry: Family) -> list[str]:
-    """Names of a family's policies that dispatch in the simulator, in contrast to its exact solvers."""
-    return [name for name, policy in entry.policies.items() if not isinstance(policy, Exact)]
+    """Names of a family's policies that prove nothing: rules and planners, in contrast to its exact solvers."""
+    return [name for name, policy in entry.policies.items() if not is_exact(policy)]
+
+
+def is_exact(policy) -> bool:
+    """Whether a policy proves bounds."""
+    return isinstance(policy, Exact) and policy.proves
 
 
 def applies(policy, instances: Sequence[Instance], limits: Limits) -> bool:
     """Whether a rule can run on instances under the options asked for; a pilot, for one, cannot undo what happened."""
-    if isinstance(policy, Exact):
-        return True
     entry = family(instances[0].family)
+    if isinstance(policy, Exact):
+        options = entry.make_options(**limits.options)
+        return all(policy.accepts(instance, options) for instance in instances)
     try:
         options = options_of(policy, limits, entry)
         groups = {entry.model.size_key(instance): instance for instance in instances}

@@ -28,7 +28,7 @@ def relative(results: Sequence[Result], reference: str) -> list[Result]:
     value = {result.problem: result.value for result in results if result.policy == reference}
     for result in results:
         if not value.get(result.problem):
-            raise OptionError(f"the reference {reference} has no value on {result.instance}; it must be among the policies")
+            raise OptionError(f"{reference} has no value on {result.instance}; a reference must be one of the policies")
     return [
         result if result.value is None else replace(result, gap=result.value / value[result.problem] - 1)
         for result in results

@@ -10,6 +10,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from . import rendering
+from .drawing import draw_fitting, probe
 from .errors import OptionError
 from .instance import Instance
 from .registry import family
@@ -43,6 +44,7 @@ class DispatchVectorEnv(VectorEnv):
         numpy: the NumPy face: everything handed out is a NumPy array.
         threads: CPU threads for large batches; None chooses.
         render_mode: ``None``, ``"rgb_array"`` or ``"ansi"``.
+        probes: draws that the padded sizes are made for; more than one where drawn instances vary in size.
     """
 
     metadata = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": rendering.MODES}
@@ -64,6 +66,7 @@ class DispatchVectorEnv(VectorEnv):
         numpy: bool = False,
         threads: int | None = None,
         render_mode: str | None = None,
+        probes: int = 1,
     ):
         if num_envs < 1 or bank < 1:
             raise OptionError(f"num_envs and bank must be at least 1, got {num_envs} and {bank}")
@@ -71,9 +74,9 @@ class DispatchVectorEnv(VectorEnv):
         self.family, self.num_envs, self.render_mode = family(name), num_envs, render_mode
         self._draw, self._bank, self._numpy = draw, bank, numpy
         self._copy, self._final_observation, self._final_schedules = copy, final_observation, final_schedules
+        self.model = self.family.model(probe(draw, probes) if instances is None else list(instances), options)
         if instances is None:
             instances = self._fresh(np.random.default_rng())
-        self.model = self.family.model(list(instances), options)
         self.simulation = Simulation(
             self.model, instances, num_envs, device=device, group=group, shuffled=shuffled, threads=threads
         )
@@ -91,7 +94,7 @@ class DispatchVectorEnv(VectorEnv):
         return batch_space(self.single_observation_space, self.num_envs)
 
     def _fresh(self, generator: np.random.Generator) -> list[Instance]:
-        return [self._draw(generator) for _ in range(self._bank)]
+        return [draw_fitting(self._draw, generator, self.model) for _ in range(self._bank)]
 
     def reset(self, *, seed: int | None = None, options: dict | None = None):
         """Begin an episode everywhere: the very first with a seed, the next one without.

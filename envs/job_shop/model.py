@@ -46,6 +46,7 @@ class Model:
     outcome = {"makespan": "bound", "decisions": "steps"}
     objective = "makespan"
     repeatable = True
+    clock = None
     schedule_fields = ("start", "next_operation")
 
     def __init__(self, instances: list[JobShopInstance], options: Options | None = None):
@@ -103,6 +104,12 @@ class Model:
             "candidate_feature": len(spec.candidate), "arc_feature": len(spec.precedence),
         }  # fmt: skip
 
+    def fits(self, instance: JobShopInstance) -> bool:
+        """Whether an instance is within the padded sizes."""
+        fits = instance.jobs <= self.jobs and instance.machines <= self.machines
+        fits = fits and instance.duration.shape[1] <= self.route and _count(instance).max() <= self.longest_queue
+        return bool(fits and (not self.complete or _visits_once(instance)))
+
     def pack(self, instances) -> dict[str, np.ndarray]:
         """The bank arrays of some instances, padded to this model's sizes.
 
@@ -114,13 +121,12 @@ class Model:
 
     def _row(self, instance: JobShopInstance) -> dict[str, np.ndarray]:
         n, route, m = instance.jobs, instance.duration.shape[1], instance.machines
-        fits = n <= self.jobs and route <= self.route and m <= self.machines
-        count = _count(instance)
-        if not fits or count.max() > self.longest_queue or (self.complete and not _visits_once(instance)):
+        if not self.fits(instance):
             raise OptionError(
                 f"instance {instance.name} ({n} jobs, {m} machines, routes of up to {route}) does not fit one "
                 f"made for {self.jobs} jobs, {self.machines} machines, routes of up to {self.route}"
             )
+        count = _count(instance)
         duration = instance.duration.astype(np.int64)
         real = instance.machine >= 0
         before = np.cumsum(duration, axis=1) - duration

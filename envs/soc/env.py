@@ -13,6 +13,7 @@ from .instance import SoCInstance
 from .options import Options
 
 DEFAULT_PRESET = "random-12"
+PROBES = 32  # drawn instances vary in size
 
 
 def _source(instance, preset: str | None):
@@ -54,7 +55,8 @@ class Env(DispatchEnv):
         **options,
     ):
         instances, draw = _source(instance, preset)
-        super().__init__("soc", instances, draw, registry.family("soc").make_options(**options), render_mode)
+        made = registry.family("soc").make_options(**options)
+        super().__init__("soc", instances, draw, made, render_mode, PROBES)
 
 
 class VectorEnv(DispatchVectorEnv):
@@ -70,4 +72,4 @@ class VectorEnv(DispatchVectorEnv):
         given = {name: arguments.pop(name) for name in Options.names() & set(arguments)}
         instances, draw = _source(instance, preset)
         options = registry.family("soc").make_options(**given)
-        super().__init__("soc", num_envs, instances, draw, options, **arguments)
+        super().__init__("soc", num_envs, instances, draw, options, probes=PROBES, **arguments)

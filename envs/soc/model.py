@@ -9,9 +9,9 @@ from ..core.schedule import Schedule
 from . import observe, observe_tasks, simulator, simulator_state
 from .conditions import Conditions
 from .instance import SoCInstance
-from .noise import QUANTILES, table
+from .noise import ONE, QUANTILES, table
 from .options import BINDINGS, PLANNERS, PRIORITIES, Options
-from .tables import is_uniform, tables
+from .tables import FAR, is_uniform, longest_chain, tables
 
 
 def _program(name: str, observe_function) -> Program:
@@ -53,6 +53,7 @@ class Model:
         self.options = options or Options()
         static = all(instance.static for instance in instances)
         self.planning = self.repeatable = self.options.plans(static)
+        self.clock = None if self.planning else "now"
         if self.planning and not static:
             stream = next(instance for instance in instances if not instance.static)
             raise OptionError(f"mode plan takes one graph at time 0, and {stream.name} is a stream; use mode online")
@@ -76,7 +77,7 @@ class Model:
         cap = self.options.wip_cap
         self.in_system = min(self.jobs, cap) if cap else self.jobs
         # No more tasks of a graph can be ready side by side than there are beside its longest chain.
-        breadth = [_breadth(instance, self.options.rounding) for instance in instances]
+        breadth = [_breadth(instance) for instance in instances]
         self.ready = self.in_system * max(breadth)
         self.rows = min(self.ready, self.options.choice or self.ready)
         # Every task is bound once; online, an event may ask every element again, or take back what has not started.
@@ -158,24 +159,23 @@ class Model:
             for name, shape in _BANK_SHAPES.items()
         }
         for number, instance in enumerate(instances):
-            self._check_fit(instance)
+            if not self.fits(instance):
+                words = "jobs, graphs, tasks, elements, edges"
+                most = (self.jobs, self.graphs, self.widest, self.elements, self.links)
+                size = _size(instance)
+                raise OptionError(f"instance {instance.name} ({words}: {size}) does not fit one made for {most}")
             for name, array in self._row(instance).items():
                 bank[name][(number, *(slice(0, length) for length in np.shape(array)))] = array
         if self.options.noise != "none":
             bank["quantile"] = table(self.options.noise, self.options.sigma).copy()
         return bank
 
-    def _check_fit(self, instance: SoCInstance) -> None:
-        size = (
-            instance.jobs, len(instance.graphs), instance.widest, instance.elements,
-            max(len(graph.edges) for graph in instance.graphs),
-        )  # fmt: skip
+    def fits(self, instance: SoCInstance) -> bool:
+        """Whether an instance is within the padded sizes, and a plan if that is what is made."""
         most = (self.jobs, self.graphs, self.widest, self.elements, self.links)
-        fits = all(a <= b for a, b in zip(size, most, strict=True))
-        fits = fits and self.in_system * _breadth(instance, self.options.rounding) <= self.ready
-        if not fits or (self.objective == "makespan" and not instance.static):
-            words = "jobs, graphs, tasks, elements, edges"
-            raise OptionError(f"instance {instance.name} ({words}: {size}) does not fit one made for {most}")
+        fits = all(a <= b for a, b in zip(_size(instance), most, strict=True))
+        fits = fits and self.in_system * _breadth(instance) <= self.ready
+        return fits and (self.objective != "makespan" or instance.static)
 
     def _row(self, instance: SoCInstance) -> dict[str, np.ndarray]:
         made = tables(instance, self.options.rounding)
@@ -184,7 +184,6 @@ class Model:
         bound = shortest.max() if self.planning else shortest[first:].sum()
         if not self.planning and self.options.noise != "none":
             bound = max(bound, 1)  # a scale, not a bound: tasks may be faster than estimated
-        worst = instance.longest_makespan * (1 if self.options.noise == "none" else 2)
         return made.arrays | {
             "elements": instance.elements,
             "jobs": instance.jobs,
@@ -200,10 +199,30 @@ class Model:
             "accelerator": [kind != "cpu" for kind in instance.kinds],
             "uniform": is_uniform(instance),
             "initial_bound": bound,
-            "worst_makespan": worst,
+            "worst_makespan": self._worst(instance),
             "mean_duration": made.mean_duration,
             "slowdown": made.slowdown,
         }
+
+    def _worst(self, instance: SoCInstance) -> int:
+        """No schedule is longer: everything one after the other where it is slowest, under the worst of the noise.
+
+        Raises:
+            OptionError: if that is later than the simulator can count.
+        """
+        options, last = self.options, int(instance.arrival_time[-1])
+        work = instance.longest_makespan - last
+        if options.noise != "none":
+            highest = int(table(options.noise, options.sigma)[-1])
+            if options.noise == "readys":  # an offset on every task; a factor rounds every task up, by less than one
+                work += instance.tasks * max(highest, 1)
+            else:
+                work = work * max(highest, ONE) // ONE + instance.tasks
+        worst = last + work
+        if worst >= FAR:
+            noise = f"{options.noise} noise of sigma {options.sigma:g}"
+            raise OptionError(f"under {noise} {instance.name} could last {worst} us, limit {FAR - 1}")
+        return worst
 
     def schedule(self, instance: SoCInstance, row: dict[str, np.ndarray]) -> Schedule:
         """The tasks committed or started so far, and with a shared bus the transfers."""
@@ -240,10 +259,15 @@ class Model:
         ).as_dict()  # fmt: skip
 
 
-def _breadth(instance: SoCInstance, rounding: str) -> int:
+def _size(instance: SoCInstance) -> tuple[int, ...]:
+    """Jobs, graphs, tasks, elements and edges."""
+    links = max(len(graph.edges) for graph in instance.graphs)
+    return instance.jobs, len(instance.graphs), instance.widest, instance.elements, links
+
+
+def _breadth(instance: SoCInstance) -> int:
     """No more tasks of one of its graphs can be ready at a time."""
-    chain = tables(instance, rounding).chain.tolist()
-    return max(graph.tasks - longest + 1 for graph, longest in zip(instance.graphs, chain, strict=True))
+    return max(graph.tasks - longest_chain(graph) + 1 for graph in instance.graphs)
 
 
 def _rounded(number: int) -> int:

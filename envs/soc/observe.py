@@ -50,6 +50,7 @@ CANDIDATE = (
     Feature("finish_lead", "(earliest finish - least of any candidate) / p / 2", 0, 4),
     Feature("pilot_regret", "(pilot makespan - least of any candidate) / p / 2", 0, 4),
     Feature("pilot_share", "(pilot makespan - least of any candidate) / L", 0, 1),
+    Feature("planned", "1 if the plan wants this now; waiting, if it wants nothing that is offered"),
     Feature("wait", "1 for waiting"),
     Feature("next_release", "waiting: (estimate of when the next element becomes free - t) / p / 2", 0, 4),
 )
@@ -219,7 +220,7 @@ def show_edge(s: State, i: int, k: int, p: int, t: int, bound: int, by_p: float,
 def ask_element(s: State, i: int, k: int, p: int, by_p: float):
     """Count row k among those that element p would finish first."""
     if s.pair_finish[i, k, p] == s.row_best[i, k]:
-        s.resource[i, p, 4] = s.resource[i, p, 4] + 1.0 / float(s.rows[i])
+        s.resource[i, p, 4] = s.resource[i, p, 4] + 1.0
         asked = float(s.pair_finish[i, k, p] - s.pair_start[i, k, p]) * by_p * 0.25
         s.resource[i, p, 5] = wp.min(s.resource[i, p, 5] + asked, 4.0)
 
@@ -253,15 +254,16 @@ def show_elements(s: State, i: int, t: int, by_p: float):
 
 
 @wp.func
-def show_wait(s: State, i: int, a: int, t: int, by_p: float):
-    """The candidate to wait."""
+def show_wait(s: State, i: int, a: int, t: int, by_p: float, planned: int):
+    """The candidate to wait; ``planned`` says whether the plan wants something that is offered."""
     hide_candidate(s, i, a)
     soonest = int(LATEST)
     for p in range(s.elements[s.instance[i]]):
         if s.running[i, p] >= 0:
             soonest = wp.min(soonest, s.free[i, p])
-    s.candidate_attr[i, a, PAIRS + 3] = 1.0
-    s.candidate_attr[i, a, PAIRS + 4] = clip(float(wp.max(soonest - t, 0)) * by_p * 0.5, 0.0, 4.0)
+    s.candidate_attr[i, a, PAIRS + 3] = float(s.planner > 0 and planned == 0)
+    s.candidate_attr[i, a, PAIRS + 4] = 1.0
+    s.candidate_attr[i, a, PAIRS + 5] = clip(float(wp.max(soonest - t, 0)) * by_p * 0.5, 0.0, 4.0)
 
 
 @wp.func
@@ -287,7 +289,10 @@ def show_candidate(s: State, i: int, a: int, t: int, bound: int, first: int, pil
             s.candidate_attr[i, a, PAIRS + 1] = clip(above * by_p * 0.5, 0.0, 4.0)
             s.candidate_attr[i, a, PAIRS + 2] = clip(above * by_left, 0.0, 1.0)
         s.candidate_attr[i, a, PAIRS + 3] = 0.0
+        if s.planner > 0:
+            s.candidate_attr[i, a, PAIRS + 3] = float(s.planned[i, a])
         s.candidate_attr[i, a, PAIRS + 4] = 0.0
+        s.candidate_attr[i, a, PAIRS + 5] = 0.0
 
 
 @wp.func
@@ -295,19 +300,24 @@ def show_choice(s: State, i: int, t: int, bound: int, first: int, pilot: int, by
     """Elements, candidates and context, which both forms of the observation share."""
     b = s.instance[i]
     idle, backlog = show_elements(s, i, t, by_p)
-    for k in range(s.rows[i]):
-        for p in range(s.elements[b]):
+    for p in range(s.elements[b]):
+        for k in range(s.rows[i]):
             ask_element(s, i, k, p, by_p)
+        s.resource[i, p, 4] = s.resource[i, p, 4] / float(wp.max(s.rows[i], 1))  # a sum of shares may exceed 1
     waits = s.planning == 0 and s.binding != PUSH
     last = s.action_mask.shape[1]
     if waits:
         last = last - 1
-        if s.may_wait[i] == 1:
-            show_wait(s, i, last, t, by_p)
-        else:
-            hide_candidate(s, i, last)
+    planned = int(0)
     for a in range(last):
         show_candidate(s, i, a, t, bound, first, pilot, by_p, by_left)
+        if s.planner > 0 and s.action_mask[i, a] == wp.int8(1):
+            planned += s.planned[i, a]
+    if waits:
+        if s.may_wait[i] == 1:
+            show_wait(s, i, last, t, by_p, planned)
+        else:
+            hide_candidate(s, i, last)
     elements = float(s.elements[b])
     s.context[i, 0] = float(s.left[i]) / float(wp.max(s.all_tasks[b], 1))
     s.context[i, 1] = clip(float(s.ready_count[i]) / elements * 0.5, 0.0, 4.0)

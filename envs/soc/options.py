@@ -8,7 +8,7 @@ from ..core.options import as_bool, as_integer, as_number, one_of, option
 from .conditions import MAX_SIGMA, MAX_SIGMA_READYS, NOISES, ROUNDINGS
 
 MODES = ("auto", "plan", "online")
-BINDINGS = ("pull", "match", "push", "late")  # in the order of the simulator's constants
+BINDINGS = ("pull", "match", "push", "late", "idle")  # in the order of the simulator's constants
 PRIORITIES = ("rank", "srpt", "fifo")
 PLANNERS = ("none", "heft", "peft", "rank-oct")
 PILOTS = ("none", "rank-oct", "both")
@@ -31,7 +31,7 @@ class Options:
         "auto", "plan (one graph, element by element in time), online (time passes), or auto: plan where it can be"
     )
     binding: str = option(
-        "pull", "online, when a task is bound: pull, match (idle elements only), push (queues), late (taken back)"
+        "pull", "online, when tasks are bound: pull, match (idle elements), push (queue), late (taken back), idle (both)"
     )
     insertion: bool = option(True, "plans use the first gap that fits; False appends")
     choice: int = option(8, "ready tasks that are offered, the first by priority; 0 offers all")
@@ -68,8 +68,8 @@ class Options:
         """Refuse what cannot be had at the same time."""
         if self.sigma > 0 and self.noise == "none":
             raise OptionError("sigma needs a noise: give --noise gaussian, or another")
-        if self.shared_bus and self.binding == "late":
-            raise OptionError("binding late takes back what the shared_bus has already moved; use pull, match or push")
+        if self.shared_bus and self.binding in ("late", "idle"):
+            raise OptionError(f"binding {self.binding} takes back what a shared_bus has moved; use pull, match or push")
         if self.mode == "plan":
             for name in ("noise", "planner"):
                 if getattr(self, name) != "none":

@@ -8,12 +8,14 @@ that must follow them. It only grows, and ends as the makespan.
 Online: jobs arrive, tasks become ready as their predecessors really finish, and a decision is asked for whenever
 something can be bound to an element:
 
-- PULL: one idle element at a time takes a ready task or waits (READYS, Grinsztajn et al. 2021). An element that waits
-  is asked again when another task has become ready, or when nothing else will happen.
+- PULL: one idle element at a time takes a ready task or waits (READYS, Grinsztajn et al. 2021), as long as something
+  will happen by itself or another element is still to be asked. An element that waits is asked again when another task
+  has become ready, or when nothing else will happen.
 - MATCH: the same, all idle elements side by side.
 - PUSH: any ready task joins the queue of any element, for good (DeepSoCS, SoCRATES; Sung et al. 2020). An idle element
   starts the task of its queue whose data came first.
 - LATE: as PUSH, but what has not started is taken back at each event and bound anew.
+- IDLE: as LATE, on idle elements only: what cannot start before the next event is not asked for.
 
 The reward is minus the time that measured jobs spend in the system, so the return is minus the sum of their latencies,
 exactly in integers, divided by a lower bound of that sum.
@@ -76,7 +78,7 @@ def commit(s: State, i: int, v: int, p: int):
 @wp.func
 def wait(s: State, i: int):
     """Bind nothing more until something has happened."""
-    if s.binding == LATE:
+    if s.binding >= LATE:
         s.closed[i] = 1
     elif s.binding == PULL:
         s.declined[i, s.focus[i]] = s.became_ready[i]

@@ -4,7 +4,7 @@ import warp as wp
 
 from .simulator_online import estimate_free, may_admit, show_plan
 from .simulator_plan import arrival_over_bus, gap_start, pilot
-from .simulator_state import LATEST, MATCH, PULL, PUSH, State
+from .simulator_state import IDLE, LATEST, MATCH, PULL, PUSH, READY, State
 
 
 @wp.func
@@ -44,7 +44,7 @@ def survey_row(s: State, i: int, k: int, v: int):
 
 @wp.func
 def willing(s: State, i: int, p: int, pending: int):
-    """Whether element p is idle and may be asked: something is ready that it has not declined, or all stands still."""
+    """Match: whether element p is idle and has not declined what is ready, or all stands still."""
     return s.running[i, p] < 0 and (pending == 0 or s.declined[i, p] != s.became_ready[i])
 
 
@@ -70,6 +70,8 @@ def show_pairs(s: State, i: int, k: int, first: int, last: int, a: int, pending:
     for p in range(first, last):
         c = a + p - first
         legal = s.pair_finish[i, k, p] < LATEST
+        if legal and s.planning == 0 and s.binding == IDLE:
+            legal = s.running[i, p] < 0 and s.queue_first[i, p] < 0
         if legal and s.planning == 0 and s.binding == MATCH:
             legal = willing(s, i, p, pending)
         s.action_mask[i, c] = wp.int8(int(legal))
@@ -93,7 +95,7 @@ def show_pairs(s: State, i: int, k: int, first: int, last: int, a: int, pending:
             s.tasks_left[i, c] = left
             s.ready_order[i, c] = since
             if s.planner > 0:
-                s.planned[i, c] = int(s.plan_first[i, p] == v)
+                s.planned[i, c] = int(s.plan_first[i, p] == v and s.running[i, p] < 0)
             if s.pilot > 0:
                 s.pilot_makespan[i, c] = pilot(s, i, v, p, s.pair_start[i, k, p], s.execution_time[i, c])
     return count
@@ -112,13 +114,38 @@ def pending_event(s: State, i: int):
 
 
 @wp.func
+def is_wanted(s: State, i: int, v: int):
+    """Whether the plan wants ready node v next, on an element that is idle."""
+    p = s.plan_on[i, v]
+    return s.plan_first[i, p] == v and s.running[i, p] < 0
+
+
+@wp.func
+def choose_rows(s: State, i: int):
+    """Pick the ready tasks that are offered, what a plan wants before the others; returns their number."""
+    rows = wp.min(s.ready_count[i], s.row_node.shape[1])
+    if s.planner == 0 or rows == s.ready_count[i]:
+        for k in range(rows):
+            s.row_node[i, k] = s.ready[i, k]
+    else:
+        count = int(0)
+        for wanted in range(2):
+            for r in range(s.ready_count[i]):
+                v = s.ready[i, r]
+                if count < rows and int(is_wanted(s, i, v)) == 1 - wanted:
+                    s.row_node[i, count] = v
+                    count += 1
+    return rows
+
+
+@wp.func
 def offer_pairs(s: State, i: int, pending: int):
     """Offer the first ready tasks on all elements they may go to; returns the number of candidates."""
     wide = s.execution.shape[3]
     count = int(0)
-    rows = wp.min(s.ready_count[i], s.row_node.shape[1])
+    rows = choose_rows(s, i)
     for k in range(rows):
-        survey_row(s, i, k, s.ready[i, k])
+        survey_row(s, i, k, s.row_node[i, k])
         count += show_pairs(s, i, k, 0, s.elements[s.instance[i]], k * wide, pending)
     for a in range(rows * wide, s.cleared[i]):
         s.action_mask[i, a] = wp.int8(0)
@@ -133,10 +160,18 @@ def offer_element(s: State, i: int, p: int, pending: int):
     b = s.instance[i]
     width = s.execution.shape[2]
     count = int(0)
+    first = int(-1)
+    if s.planner > 0:
+        first = s.plan_first[i, p]
+        if first >= 0:
+            if s.status[i, first] == READY:  # what the plan wants is offered in any case
+                survey_row(s, i, 0, first)
+                count = show_pairs(s, i, 0, p, p + 1, 0, pending)
     for r in range(s.ready_count[i]):
         v = s.ready[i, r]
         j = v // width
-        if count < s.row_node.shape[1] and s.execution[b, s.arrival_graph[b, j], v - j * width, p] >= 0:
+        feasible = s.execution[b, s.arrival_graph[b, j], v - j * width, p] >= 0
+        if count < s.row_node.shape[1] and feasible and v != first:
             survey_row(s, i, count, v)
             count += show_pairs(s, i, count, p, p + 1, count, pending)
     if count > 0:
@@ -146,6 +181,40 @@ def offer_element(s: State, i: int, p: int, pending: int):
         s.cleared[i] = count
         s.focus[i] = p
     return count
+
+
+@wp.func
+def can_take(s: State, i: int, p: int):
+    """1 if some ready task can run on element p."""
+    b = s.instance[i]
+    width = s.execution.shape[2]
+    found = int(0)
+    for r in range(s.ready_count[i]):
+        v = s.ready[i, r]
+        j = v // width
+        if s.execution[b, s.arrival_graph[b, j], v - j * width, p] >= 0:
+            found = 1
+    return found
+
+
+@wp.func
+def ask_elements(s: State, i: int, pending: int):
+    """Pull: ask the first idle element that can take something and has not declined what is ready.
+
+    Returns the number of its candidates, and 1 if another such element follows; that is not looked for where it makes
+    no difference, because waiting is legal anyway.
+    """
+    b = s.instance[i]
+    count = int(0)
+    others = int(0)
+    for k in range(s.elements[b]):
+        p = s.speed_order[b, k]
+        if s.running[i, p] < 0 and s.declined[i, p] != s.became_ready[i]:
+            if count == 0:
+                count = offer_element(s, i, p, pending)
+            elif pending == 0 and others == 0:
+                others = can_take(s, i, p)
+    return count, others
 
 
 @wp.func
@@ -171,15 +240,16 @@ def offer_online(s: State, i: int):
         pending = pending_event(s, i)
     if s.closed[i] == 1 and pending == 1:
         return 0
-    b = s.instance[i]
     estimate_free(s, i)
     show_plan(s, i)
     count = int(0)
     if s.binding == PULL:
-        for k in range(s.elements[b]):
-            p = s.speed_order[b, k]
-            if count == 0 and willing(s, i, p, pending):
-                count = offer_element(s, i, p, pending)
+        count, others = ask_elements(s, i, pending)
+        if count == 0 and pending == 0:  # all stands still: everybody is asked once more
+            for p in range(s.elements[s.instance[i]]):
+                s.declined[i, p] = -1
+            count, others = ask_elements(s, i, pending)
+        pending = wp.max(pending, others)  # whoever comes after may do what this one leaves
     else:
         count = offer_pairs(s, i, pending)
     if count > 0 and s.binding != PUSH:

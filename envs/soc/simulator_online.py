@@ -323,10 +323,12 @@ def pass_time(s: State, i: int):
     s.now[i] = t
     s.closed[i] = 0
     for p in range(s.elements[b]):
+        if s.planner > 0:
+            s.declined[i, p] = -1  # there is a new plan to go by
         if s.running[i, p] >= 0 and s.release[i, p] == t:
             end_task(s, i, p)
     admit_arrived(s, i)
-    if s.binding == LATE:
+    if s.binding >= LATE:
         take_back(s, i)
     elif s.queued_count[i] > 0:
         for p in range(s.elements[b]):

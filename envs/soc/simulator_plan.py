@@ -86,9 +86,9 @@ def gap_start(s: State, i: int, p: int, arrival: int, length: int):
 
 @wp.func
 def take_gap(s: State, i: int, p: int, start: int, end: int):
-    """Planning: put a task on element p's timeline, moving what starts later."""
+    """Planning: put a task on element p's timeline, moving what comes after it; ends stay in order, too."""
     k = int(s.timeline_count[i, p])
-    while k > 0 and s.timeline_start[i, p, wp.max(k - 1, 0)] > start:
+    while k > 0 and s.timeline_end[i, p, wp.max(k - 1, 0)] > start:
         s.timeline_start[i, p, k] = s.timeline_start[i, p, k - 1]
         s.timeline_end[i, p, k] = s.timeline_end[i, p, k - 1]
         k -= 1
@@ -117,9 +117,9 @@ def planned_gap(s: State, i: int, p: int, arrival: int, length: int):
 
 @wp.func(inline=True)
 def take_planned_gap(s: State, i: int, p: int, start: int, end: int):
-    """Put a task into the plan of element p, moving what starts later."""
+    """Put a task into the plan of element p, moving what comes after it."""
     k = int(s.plan_count[i, p])
-    while k > 0 and s.plan_start[i, p, wp.max(k - 1, 0)] > start:
+    while k > 0 and s.plan_end[i, p, wp.max(k - 1, 0)] > start:
         s.plan_start[i, p, k] = s.plan_start[i, p, k - 1]
         s.plan_end[i, p, k] = s.plan_end[i, p, k - 1]
         k -= 1

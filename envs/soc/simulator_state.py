@@ -14,7 +14,7 @@ LATEST = wp.constant(2**30)  # later than any time of an instance; never enters 
 # What a node is doing.
 WAITING, READY, QUEUED, RUNNING, DONE = (wp.constant(k) for k in range(5))
 # When a task is bound to an element, the option ``binding``.
-PULL, MATCH, PUSH, LATE = (wp.constant(k) for k in range(4))
+PULL, MATCH, PUSH, LATE, IDLE = (wp.constant(k) for k in range(5))
 # In which order ready tasks are offered and planned, the option ``priority``.
 RANK, SRPT, FIFO = (wp.constant(k) for k in range(3))
 # What the planner goes by, the options ``planner`` and ``pilot``.
@@ -23,7 +23,7 @@ HEFT, PEFT, RANK_OCT = (wp.constant(k) for k in range(1, 4))
 FIELDS = (
     *COMMON,
     Field("planning", "", "1: one graph is planned, element by element in time; 0: time passes while tasks run"),
-    Field("binding", "", "online: PULL, MATCH, PUSH or LATE"),
+    Field("binding", "", "online: PULL, MATCH, PUSH, LATE or IDLE"),
     Field("insertion", "", "1: plans use the first gap that fits; 0: they append"),
     Field("noise", "", "0: estimates are exact; 1: factors from the quantile table; 2: offsets from it"),
     Field("priority", "", "RANK, SRPT or FIFO"),
@@ -156,7 +156,7 @@ FIELDS = (
     Field("critical_element", "env action", "element that CPOP wants for the task; -1 for any"),
     Field("tasks_left", "env action", "tasks of its job not yet committed or completed"),
     Field("ready_order", "env action", "how many tasks were ready before it"),
-    Field("planned", "env action", "1 if the plan wants this now"),
+    Field("planned", "env action", "1 if the plan wants this now, on an idle element"),
     Field("pilot_makespan", "env action", "makespan if the rest is planned after this"),
     Field("action_mask", "env action", "1: legal", "int8"),
     # The observation (see observe.py).

@@ -7,6 +7,7 @@ import numpy as np
 
 from . import ranks
 from .instance import SoCInstance
+from .job_graph import JobGraph
 from .links import Links
 
 REMEMBERED = 128  # platforms with their graphs
@@ -22,14 +23,12 @@ class Tables:
         shortest: (graphs,) longest path of least execution times, which no job can beat.
         mean_duration: mean feasible execution time.
         slowdown: (PEs,) mean over feasible tasks of execution time / least one; 1 where nothing is feasible.
-        chain: (graphs,) tasks on the longest chain.
     """
 
     arrays: dict[str, np.ndarray]
     shortest: np.ndarray
     mean_duration: float
     slowdown: np.ndarray
-    chain: np.ndarray
 
 
 _remembered: OrderedDict[tuple, Tables] = OrderedDict()
@@ -53,14 +52,13 @@ def _make(instance: SoCInstance, rounding: str) -> Tables:
     graphs, widest, elements = instance.graphs, instance.widest, instance.elements
     arrays: dict[str, np.ndarray] = {}
     rank, oct_rank, both = [], [], []
-    shortest, chain = [], []
-    for number, graph in enumerate(graphs):
+    shortest = []
+    for number in range(len(graphs)):
         rows = _of_graph(instance, number, rounding)
         rank.append(rows.pop("rank"))
         oct_rank.append(rows.pop("oct_rank"))
         both.append(rows.pop("both"))
         shortest.append(int((rows["tail"] + rows["least_execution"]).max()))
-        chain.append(_longest_chain(graph))
         for name, row in rows.items():
             shape = (len(graphs), widest, *row.shape[1:])
             if name not in arrays:
@@ -80,7 +78,6 @@ def _make(instance: SoCInstance, rounding: str) -> Tables:
         shortest=np.array(shortest),
         mean_duration=float(max(1.0, times[feasible].mean())),
         slowdown=np.where(count > 0, ratio.sum(axis=0) / np.maximum(count, 1), 1.0) if elements else np.ones(0),
-        chain=np.array(chain),
     )
 
 
@@ -153,7 +150,7 @@ def _edges(instance: SoCInstance, rounding: str) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _longest_chain(graph) -> int:
+def longest_chain(graph: JobGraph) -> int:
     """Number of tasks on the longest path."""
     depth = [1] * graph.tasks
     index = np.argsort(ranks.positions(graph)[graph.edges[:, 0]], kind="stable")

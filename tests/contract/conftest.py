@@ -9,29 +9,74 @@ import pytest
 import dispatchgym  # noqa: F401  (registers the environments)
 from dispatchgym.envs.core.registry import families
 
-# Family: small instances by name (published ones have known bounds, which no schedule may beat), and values for every
-# option.
+
+@dataclass(frozen=True)
+class Setting:
+    """Options, and what can be played under them.
+
+    Attributes:
+        options: of the family.
+        instances: small ones by name, of different sizes; published ones have known bounds, which no schedule may beat.
+        drawn: keyword arguments of environments that generate their instances.
+    """
+
+    options: dict
+    instances: list[str]
+    drawn: dict = field(default_factory=dict)
+
+
+def product(instances: list[str], values: dict[str, list]) -> list[Setting]:
+    """Every combination of option values."""
+    return [Setting(dict(zip(values, row, strict=True)), instances) for row in itertools.product(*values.values())]
+
+
+SHOPS = ["ft06", "la01", "6x6:0-1", "4x3:0-1", "3x5:0"]
+GRAPHS = ["topcuoglu", "insertion", "random-12:0", "random-12:9", "cholesky-4-2g2c:0"]
+STREAMS = ["radio-small-50x3:0", "socrates-mix-50x4:0", "topcuoglu", "random-12:0"]
+
+
+def planned(**options) -> Setting:
+    return Setting(options, GRAPHS)
+
+
+def online(preset: str = "socrates-50x3", **options) -> Setting:
+    return Setting(options, STREAMS, {"preset": preset})
+
+
+# Family: its settings, the default one first. Together they take every option through all of its values.
 FAMILIES = {
-    "job_shop": (
-        ["ft06", "la01", "6x6:0-1", "4x3:0-1", "3x5:0"],
+    "job_shop": product(
+        SHOPS,
         {
             "construction": ["active", "non-delay", "insertion", 0.3],
             "forced_moves": [True, False],
             "observation": ["jobs", "operations"],
         },
     ),
-    "soc": (
-        ["topcuoglu", "insertion", "random-12:0-1", "cholesky-4-2g2c:0"],
-        {
-            "binding": ["pull", "match", "push", "late"],
-            "mode": ["auto", "online"],
-            "noise": ["none", "gaussian"],
-            "sigma": [0.0, 0.5],
-            "observation": ["tasks", "ready"],
-            "choice": [4, 0],
-            "shared_bus": [False, True],
-        },
-    ),
+    "soc": [
+        planned(),
+        planned(insertion=False, choice=0, pilot="rank-oct", observation="ready"),
+        planned(mode="plan", priority="srpt", choice=3, rounding="down", pilot="both", forced_moves=False),
+        planned(mode="plan", priority="fifo", choice=0, shared_bus=True, observation="ready"),
+        online(mode="auto"),
+        online(choice=2, noise="readys", sigma=3.0, forced_moves=False, observation="ready"),
+        online(binding="match", noise="gaussian", sigma=0.3, shared_bus=True, wip_cap=2),
+        online(binding="match", priority="srpt", planner="rank-oct", insertion=False, forced_moves=False),
+        online(binding="push", choice=0, priority="fifo", noise="ds3", sigma=0.2, rounding="down", wip_cap=1),
+        online(binding="push", noise="lognormal", sigma=0.5, shared_bus=True, observation="ready"),
+        online(binding="late", noise="gamma", sigma=0.5, planner="heft", preset="radio-small-30x2"),
+        online(binding="late", priority="rank", planner="peft", replan=False, wip_cap=2, observation="ready"),
+        Setting({"mode": "online", "binding": "late", "choice": 3}, GRAPHS),
+    ],
+}
+
+# Family: problems for its policies, small instances and the options of a world, and who cannot take them.
+PROBLEMS = {
+    "job_shop": [(SHOPS, {}, set())],
+    "soc": [
+        (GRAPHS, {}, set()),
+        (["socrates-mix-50x2:0", "topcuoglu", "socrates-50x2:1"], {"noise": "gaussian", "sigma": 0.3}, {"pilot"}),
+    ],
 }
 
 
@@ -41,43 +86,54 @@ class Variant:
 
     family: str
     id: str
-    options: dict = field(hash=False)
+    setting: Setting = field(hash=False)
 
     def __str__(self) -> str:
         return "-".join([self.id.split("/")[-1], *map(str, self.options.values())])
 
     @property
+    def options(self) -> dict:
+        return self.setting.options
+
+    @property
     def instances(self) -> list[str]:
-        return FAMILIES[self.family][0]
+        return self.setting.instances
+
+    def _arguments(self, arguments: dict) -> dict:
+        return self.options | ({} if "instance" in arguments else self.setting.drawn) | arguments
 
     def make(self, **arguments):
         """One environment, without wrappers."""
-        return gymnasium.make(self.id, **self.options, **arguments).unwrapped
+        return gymnasium.make(self.id, **self._arguments(arguments)).unwrapped
 
     def make_vec(self, num_envs: int, **arguments):
         """The vector environment."""
-        return gymnasium.make_vec(self.id, num_envs=num_envs, **self.options, **arguments)
+        return gymnasium.make_vec(self.id, num_envs=num_envs, **self._arguments(arguments))
 
 
 def variants(every: bool = True) -> list[Variant]:
-    """Every id with every combination of option values, or with the first one of each only."""
-    found = []
-    for family in families():
-        options = FAMILIES[family.name][1]
-        for name in family.environments:
-            settings = [dict(zip(options, values, strict=True)) for values in itertools.product(*options.values())]
-            found += [Variant(family.name, name, setting) for setting in (settings if every else settings[:1])]
-    return found
+    """Every id under every setting of its family, or under the first one only."""
+    return [
+        Variant(family.name, name, setting)
+        for family in families()
+        for name in family.environments
+        for setting in FAMILIES[family.name][: None if every else 1]
+    ]
 
 
 def pytest_generate_tests(metafunc):
-    """``variant``: everything; ``default``: each id once; ``policy``: each (family, policy name)."""
+    """``variant``: everything; ``default``: each id once; ``policy``: each (family, name); ``problem``: on each."""
     if "variant" in metafunc.fixturenames:
         metafunc.parametrize("variant", variants(), ids=str)
     if "default" in metafunc.fixturenames:
         metafunc.parametrize("default", variants(every=False), ids=str)
-    if "policy" in metafunc.fixturenames:
-        metafunc.parametrize("policy", [(f.name, name) for f in families() for name in f.policies], ids="-".join)
+    policies = [(f.name, name) for f in families() for name in f.policies]
+    if "problem" in metafunc.fixturenames:
+        pairs = [(policy, row) for policy in policies for row in PROBLEMS[policy[0]] if policy[1] not in row[2]]
+        names = ["-".join([*policy, *map(str, row[1].values())]) for policy, row in pairs]
+        metafunc.parametrize("policy, problem", pairs, ids=names)
+    elif "policy" in metafunc.fixturenames:
+        metafunc.parametrize("policy", policies, ids="-".join)
 
 
 @pytest.fixture(scope="session")

@@ -1,19 +1,35 @@
 """The registry: every family is complete, known to Gymnasium and covered by this contract."""
 
 import dataclasses
+import re
 
 import gymnasium
 import pytest
 
-from dispatchgym.envs.core.errors import UnknownNameError
+from dispatchgym.envs.core.errors import OptionError, UnknownNameError
 from dispatchgym.envs.core.graph import GraphSpec
 from dispatchgym.envs.core.registry import families, family
 from dispatchgym.instances.catalogue import bounds, load_many
 
 
-def test_every_option_is_varied(variant):
-    names = [option.name for option in dataclasses.fields(family(variant.family).options)]
-    assert list(variant.options) == names
+def test_every_option_takes_every_value(contract_table):
+    """Choices and flags through all that they accept, numbers through two values."""
+    for entry in families():
+        played = [dataclasses.asdict(entry.options(**setting.options)) for setting in contract_table[entry.name]]
+        for option in dataclasses.fields(entry.options):
+            with pytest.raises(OptionError) as refused:
+                entry.options(**{option.name: "neither fish nor fowl"})
+            listed = re.search(r"must be (?:one of )?([^()]+?), got", str(refused.value))
+            words = set(re.split(", (?:or )?| or ", listed[1])) if listed else set()
+            values = {str(row[option.name]) for row in played}
+            known = {word for word in words if " " not in word}
+            assert len(values) > 1 and known <= values, f"{entry.name} {option.name}: {known - values} left out"
+
+
+def test_settings_with_streams_also_play_single_graphs(contract_table):
+    streams = [setting for setting in contract_table["soc"] if not load_many(setting.instances[:1], "soc")[0].static]
+    assert len(streams) > 5
+    assert all(any(one.static for one in load_many(setting.instances, "soc")) for setting in streams)
 
 
 def test_every_id_is_known_to_gymnasium(default):

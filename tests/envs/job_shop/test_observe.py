@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dispatchgym.envs.core.simulation import Simulation
 from dispatchgym.envs.core.twin import twin
@@ -195,3 +197,50 @@ def test_the_unit_of_time_does_not_matter(random_shop, legal, construction, kind
         for one, other in both:
             a, b = seen(one), seen(other)
             assert all(np.allclose(a[key], b[key], atol=1e-5) for key in a)
+
+
+choices = st.builds(Options, st.sampled_from(ALL), st.booleans(), st.sampled_from(["jobs", "operations"]))
+
+
+def real_part(simulation: Simulation, instance, options: Options) -> dict[str, np.ndarray]:
+    """What environment 0 shows of an instance, without the padding."""
+    n, m, route = instance.jobs, instance.machines, instance.duration.shape[1]
+    model, seen = simulation.model, {key: value[0].numpy() for key, value in simulation.observation.items()}
+    slots = model.machines if model.spec.complete else model.route
+    wanted = m if model.spec.complete else route
+    edges = seen["assignment_attr"].reshape(model.jobs, slots, -1)[:n, :wanted]
+    work = seen["work"].reshape(model.jobs, -1, seen["work"].shape[-1])[:n]
+    work = work[:, :route] if options.observation == "operations" else work
+    part = {"edges": edges, "work": work, "resource": seen["resource"][:m], "context": seen["context"]}
+    part |= {"candidate_attr": seen["candidate_attr"][:n], "mask": seen["action_mask"][:n]}
+    part |= {name: column[0, :n].numpy() for name, column in simulation.columns.items()}
+    padding = [
+        simulation.mask[0, n:],
+        simulation.observation["resource"][0, m:],
+        simulation.observation["candidate_attr"][0, n:],
+    ]
+    assert not any(tensor.any() for tensor in padding)
+    return part
+
+
+@settings(max_examples=30)
+@given(choices, st.booleans(), st.integers(0, 2**32 - 1))
+def test_padding_changes_nothing(random_shop, options, general, seed):
+    rng = np.random.default_rng(seed)
+    small, large = (random_shop(rng, general, name=f"random {k}") for k in range(2))
+    if Model([small]).complete != Model([small, large]).complete:
+        return  # the layout of the edges follows from the whole bank
+    alone = Simulation(Model([small], options), [small], 1)
+    padded = Simulation(Model([small, large], options), [small, large], 2)
+    for simulation in (alone, padded):
+        simulation.reset()
+    while not alone.terminated[0]:
+        one, other = real_part(alone, small, options), real_part(padded, small, options)
+        assert [key for key in one if one[key].tobytes() != np.ascontiguousarray(other[key]).tobytes()] == []
+        candidates = alone.mask[0].nonzero().flatten()
+        action = candidates[rng.integers(len(candidates))]
+        alone.step(action[None])
+        padded.step(action.expand(2))
+        assert alone.reward[0] == padded.reward[0] and alone.terminated[0] == padded.terminated[0]
+    assert alone.outcome()["makespan"][0] == padded.outcome()["makespan"][0]
+    assert (alone.schedule().entries == padded.schedule().entries).all()

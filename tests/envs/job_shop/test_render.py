@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 import dispatchgym
 from dispatchgym.envs.core.errors import OptionError
+from dispatchgym.envs.core.gantt import LEGEND_ITEMS
 from dispatchgym.envs.core.schedule import Schedule
 from dispatchgym.envs.job_shop.instance import JobShopInstance
-from dispatchgym.envs.job_shop.render import LEGEND_JOBS, gantt, gantt_ansi, gantt_rgb
+from dispatchgym.envs.job_shop.render import gantt, gantt_ansi, gantt_rgb
 
 
 def shop(jobs: int, machines: int, length: int = 10) -> JobShopInstance:
@@ -68,9 +69,9 @@ def test_numbers_are_left_out_where_there_is_no_room():
     assert gantt(full(shop(300, 3))).axes[0].texts[:] == []
 
 
-@pytest.mark.parametrize("jobs", [LEGEND_JOBS, LEGEND_JOBS + 1])
+@pytest.mark.parametrize("jobs", [LEGEND_ITEMS, LEGEND_ITEMS + 1])
 def test_the_legend_is_only_for_few_jobs(jobs):
-    assert (gantt(full(shop(jobs, 2))).axes[0].get_legend() is not None) == (jobs <= LEGEND_JOBS)
+    assert (gantt(full(shop(jobs, 2))).axes[0].get_legend() is not None) == (jobs <= LEGEND_ITEMS)
 
 
 def test_partial_and_empty_schedules_are_drawn():

@@ -6,30 +6,7 @@ import numpy as np
 import pytest
 
 from dispatchgym.envs.soc.instance import SoCInstance
-from dispatchgym.envs.soc.job_graph import JobGraph
 from dispatchgym.envs.soc.noise import KINDS, actual_times
-
-
-def _random_graph(rng: np.random.Generator, elements: int, name: str) -> JobGraph:
-    """Tasks in no particular order; some take no time, some cannot run everywhere, some edges carry nothing."""
-    tasks = int(rng.integers(1, 7))
-    times = rng.integers(0, 12, (tasks, elements))
-    times[rng.random(times.shape) < 0.2] = -1
-    times[(times < 0).all(axis=1), rng.integers(elements)] = 5
-    order = rng.permutation(tasks)
-    edges = [(order[a], order[b]) for a in range(tasks) for b in range(a + 1, tasks) if rng.random() < 0.4]
-    return JobGraph(name, times, np.array(edges, dtype=int).reshape(-1, 2), rng.integers(0, 15, len(edges)))
-
-
-def _random_instance(rng: np.random.Generator) -> SoCInstance:
-    elements, jobs = int(rng.integers(1, 5)), int(rng.choice([1, 2, 5]))
-    graphs = tuple(_random_graph(rng, elements, name) for name in "ab"[: rng.integers(1, 3)])
-    square = (elements, elements)
-    return SoCInstance(
-        "random", graphs, rng.integers(0, 3, square), rng.integers(1, 4, square),
-        tuple(rng.choice(["cpu", "gpu"], elements).tolist()), np.sort(rng.integers(0, 30, jobs)),
-        rng.integers(0, len(graphs), jobs),
-    )  # fmt: skip
 
 
 def _random_conditions(rng: np.random.Generator) -> dict:
@@ -107,11 +84,11 @@ def _random_schedule(instance: SoCInstance, conditions: dict, rng: np.random.Gen
 
 
 @pytest.fixture(scope="session")
-def soc():
+def soc(random_system):
     """Functions of a random generator: ``instance(rng)``, ``conditions(rng)``, ``entries(instance, conditions, rng)``.
 
     Moreover ``transfer(instance, conditions, volume, p, q)``, the time that data takes from element p to q.
     """
     return SimpleNamespace(
-        instance=_random_instance, conditions=_random_conditions, entries=_random_schedule, transfer=_transfer
+        instance=random_system, conditions=_random_conditions, entries=_random_schedule, transfer=_transfer
     )

@@ -94,6 +94,8 @@ def test_figures_of_a_static_instance_by_hand():
 def test_references_where_no_element_runs_everything():
     instance = stream([[4, -1, 9], [-1, 5, 5]], [0])
     assert figures(instance, [[0, 0, 0, 0, 4], [0, 1, 1, 0, 5]])["speedup"] == 14 / 5
+    free = stream([[0, 5], [9, 9]], [0])  # a task that takes no time is run like any other
+    assert figures(free, [[0, 0, 0, 0, 0], [0, 1, 0, 0, 9]])["speedup"] == 1
     alone = stream([[4, -1], [-1, 5]], [0], edges=[(0, 1)])
     found = figures(alone, [[0, 0, 0, 0, 4], [0, 1, 1, 5, 10]])
     assert (found["speedup"], found["slr"]) == (9 / 10, 10 / 9)

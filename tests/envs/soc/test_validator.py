@@ -55,6 +55,16 @@ TWO = one(3, arrivals=(0, 1))
             [[0, 0, 0, 4, 6]],
             ["arrival: task 0 of job 0 starts at 4, before the arrival of the job at 5"],
         ),
+        (
+            one(2, arrivals=(1,)),
+            [[0, 0, 0, 0, 2]],
+            ["arrival: task 0 of job 0 starts at 0, before the arrival of the job at 1"],
+        ),
+        (
+            one(1, 1, 1, arrivals=(0, 0)),
+            [[0, 0, 0, 0, 1], [1, 1, 0, 1, 2], [0, 2, 0, 2, 3]],
+            [f"completeness: task {task} of job {job} is missing" for job, task in ((0, 1), (1, 0), (1, 2))],
+        ),
         # 5 units of data at 2 per us take 3 us, and the latency is 1 us
         (PAIR, [[0, 0, 0, 0, 3], [0, 1, 1, 7, 11]], []),
         (PAIR, [[0, 0, 0, 0, 3], [0, 1, 0, 3, 7]], []),
@@ -172,6 +182,17 @@ def test_a_task_cannot_run_everywhere():
     assert words(instance, [[0, 0, 1, 2, 0]])[1] == "duration: task 0 of job 0 runs from 2 to 0, that is -2"
 
 
+@pytest.mark.parametrize("limit", [1, 3, 2**22])
+def test_edges_are_looked_up_in_parts(monkeypatch, limit):
+    monkeypatch.setattr("dispatchgym.envs.soc.claim.MAX_PAIRS", limit)
+    instance = one(3, 4, 1, edges=[(0, 1), (0, 2)], volume=[5, 0], elements=2, arrivals=[0] * 5)
+    rows = [[job, task, 0, 100 * job + 9 * task, 0] for job in range(5) for task in range(3)]
+    rows = [[*row[:4], row[3] + [3, 4, 1][row[1]]] for row in rows]
+    assert words(instance, rows) == []
+    rows[4][3:] = 100, 104  # the second task of the second job starts with the first
+    assert words(instance, rows)[0] == "precedence: task 1 of job 1 starts at 100, before its task 0 ends at 103"
+
+
 def test_of_repeated_tasks_the_widest_claim_counts():
     rows = [[0, 0, 0, 0, 3], [0, 0, 1, 10, 13], [0, 1, 0, 5, 9]]
     assert words(PAIR, rows)[1:] == [
@@ -181,8 +202,8 @@ def test_of_repeated_tasks_the_widest_claim_counts():
 
 @pytest.mark.parametrize("more", [0, 1, 5])
 def test_messages_are_capped_and_the_rest_is_counted(more):
-    instance = one(1, arrivals=np.zeros(MAX_MESSAGES + more, int))
-    found = words(instance, [])
+    instance = one(1, arrivals=np.zeros(MAX_MESSAGES + more + 2, int))
+    found = words(instance, [[job, 0, 0, job, job + 1] for job in (3, 7)])
     assert sum(text.endswith("is missing") for text in found) == MAX_MESSAGES
     expected = [f"completeness: {more} further violations of this rule are not listed"] if more else []
     assert found[MAX_MESSAGES:] == expected
