@@ -1,5 +1,6 @@
 """The SoC as Gymnasium environments: which instances are played, and the family's options as keyword arguments."""
 
+import inspect
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,10 +11,10 @@ from ..core.errors import OptionError
 from ..core.vector_env import DispatchVectorEnv
 from .generator import draw_instance
 from .instance import SoCInstance
-from .options import Options
 
 DEFAULT_PRESET = "random-12"
 PROBES = 32  # drawn instances vary in size
+_OF_THE_BATCH = set(inspect.signature(DispatchVectorEnv).parameters)
 
 
 def _source(instance, preset: str | None):
@@ -69,7 +70,7 @@ class VectorEnv(DispatchVectorEnv):
         preset: str | None = None,
         **arguments,
     ):
-        given = {name: arguments.pop(name) for name in Options.names() & set(arguments)}
+        given = {name: arguments.pop(name) for name in set(arguments) - _OF_THE_BATCH}
         instances, draw = _source(instance, preset)
         options = registry.family("soc").make_options(**given)
         super().__init__("soc", num_envs, instances, draw, options, probes=PROBES, **arguments)

@@ -156,8 +156,10 @@ def _parse(preset: str) -> _Preset:
 
     Raises:
         UnknownNameError: if it has none of the forms.
-        OptionError: if its numbers are out of range.
+        OptionError: if it is no name, or its numbers are out of range.
     """
+    if not isinstance(preset, str):
+        raise OptionError(f"a preset is a name such as {PRESETS[0]!r}, got {preset!r:.80}")
     for index, (form, take_apart) in enumerate(_FORMS.items()):
         match = re.fullmatch(re.sub("[A-Z]+", "(0|[1-9][0-9]{0,8})", form), preset)
         if match:

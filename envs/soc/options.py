@@ -31,7 +31,8 @@ class Options:
         "auto", "plan (one graph, element by element in time), online (time passes), or auto: plan where it can be"
     )
     binding: str = option(
-        "pull", "online, when tasks are bound: pull, match (idle elements), push (queue), late (taken back), idle (both)"
+        "pull",
+        "online, when tasks are bound: pull, match (idle elements), push (queue), late (taken back), idle (both)",
     )
     insertion: bool = option(True, "plans use the first gap that fits; False appends")
     choice: int = option(8, "ready tasks that are offered, the first by priority; 0 offers all")

@@ -65,6 +65,7 @@ FAMILIES = {
         online(binding="push", choice=0, priority="fifo", noise="ds3", sigma=0.2, rounding="down", wip_cap=1),
         online(binding="push", noise="lognormal", sigma=0.5, shared_bus=True, observation="ready"),
         online(binding="late", noise="gamma", sigma=0.5, planner="heft", preset="radio-small-30x2"),
+        online(binding="idle", choice=4, planner="heft", noise="gaussian", sigma=0.5),
         online(binding="late", priority="rank", planner="peft", replan=False, wip_cap=2, observation="ready"),
         Setting({"mode": "online", "binding": "late", "choice": 3}, GRAPHS),
     ],

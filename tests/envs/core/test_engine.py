@@ -221,6 +221,7 @@ DEBUG_SETTINGS = {
         (STREAMS, dict(binding="late", planner="peft", noise="gamma", sigma=1.0)),
         (STREAMS, dict(binding="late", planner="heft", replan=False, choice=0, observation="ready")),
         (GRAPHS, dict(mode="online", binding="pull", planner="peft", replan=False)),
+        (STREAMS, dict(binding="idle", planner="rank-oct", choice=2, observation="ready", noise="ds3", sigma=0.3)),
     ],
 }
 

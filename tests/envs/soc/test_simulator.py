@@ -18,7 +18,7 @@ from dispatchgym.envs.soc.noise import actual_times
 from dispatchgym.envs.soc.options import Options
 from dispatchgym.instances.catalogue import load_many
 
-BINDINGS = ("pull", "match", "push", "late")
+BINDINGS = ("pull", "match", "push", "late", "idle")
 
 
 def system(times, edges=(), arrival=(0,), kinds=None, **more) -> SoCInstance:
@@ -244,7 +244,7 @@ def test_waiting_is_offered_once_for_each_element_and_what_is_ready():
     assert simulation.terminated[0] and simulation.schedule().metrics()["makespan"] == 24
 
 
-@pytest.mark.parametrize("binding", ["match", "late"])
+@pytest.mark.parametrize("binding", ["match", "late", "idle"])
 def test_waiting_is_legal_while_something_will_happen(binding):
     graph = system([[5, 5], [5, 5], [5, 5]], arrival=(0, 50))
     simulation = begin(graph, binding=binding, choice=0)
@@ -308,7 +308,7 @@ def test_illegal_actions_are_worth_the_worst_schedule(random_system, random_soc_
         )
         simulation.step(torch.tensor([*wrong, *legal(simulation.mask, rng)[4:].tolist()]))
         assert simulation.illegal.tolist() == [1] * 4 + [0] * 4 and (simulation.terminated[:4] == 1).all()
-        assert not simulation.mask[:4].any() and (simulation.reward[:4] < 0).all()
+        assert not simulation.mask[:4].any() and (simulation.reward[:4] <= 0).all()
         for _ in range(model.horizon):
             simulation.step(legal(simulation.mask, rng))
         worst = simulation.outcome()[figure][:4]

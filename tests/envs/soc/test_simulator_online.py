@@ -37,7 +37,7 @@ class Clock:
         self.place = {}  # what has begun or is done: element, start, end
         self.done, self.since, self.admission, self.declined, self.transfers = set(), {}, {}, {}, []
         self.queue = {p: [] for p in range(instance.elements)}  # (arrival of its data, task)
-        self.closed = False
+        self.closed, self.wanted = False, {}
         self.admit()
 
     # ------------------------------------------------------------------ what is
@@ -143,13 +143,15 @@ class Clock:
         while not self.happens(self.now):
             self.now += 1
         self.closed = False
+        if self.options.planner != "none":
+            self.declined.clear()
         for p in self.queue:
             v = self.running(p)
             if v is not None and self.place[v][2] == self.now:
                 self.finish(p)
         self.admit()
         for p, line in self.queue.items():
-            if self.options.binding == "late":
+            if self.options.binding in ("late", "idle"):
                 line.clear()
             self.begin_queued(p)
 
@@ -170,8 +172,13 @@ class Clock:
         return found
 
     def offers(self) -> list[tuple[int, ...]]:
-        """Every candidate in order, waiting last; none if time is to pass."""
+        """Every candidate in order, waiting last; none if time is to pass.
+
+        ``wanted`` holds what a plan has first on each element; on idle ones that comes before all others.
+        """
         tasks, most, pending = self.ready(), self.options.choice or NEVER, self.pending()
+        if self.options.binding != "pull" and len(tasks) > most:
+            tasks.sort(key=lambda v: not any(w == v and self.running(p) is None for p, w in self.wanted.items()))
         if not tasks or (self.closed and pending):
             return []
         if self.options.binding == "pull":
@@ -179,6 +186,8 @@ class Clock:
         elements = list(self.queue)
         if self.options.binding == "match":
             elements = [p for p in elements if self.running(p) is None and not (pending and self.has_declined(p))]
+        if self.options.binding == "idle":
+            elements = [p for p in elements if self.running(p) is None and not self.queue[p]]
         found = self.rows(tasks[:most], elements)
         waits = [()] if found and pending and self.options.binding != "push" else []
         return found + waits
@@ -200,12 +209,13 @@ class Clock:
         if not asked:
             return []
         self.focus = asked[0]
+        able[self.focus].sort(key=lambda v: v != self.wanted.get(self.focus))
         return self.rows(able[self.focus][:most], [self.focus]) + ([()] if pending or len(asked) > 1 else [])
 
     def choose(self, row: tuple[int, ...]) -> None:
         """Do what a candidate says."""
         if not row:
-            self.closed = self.options.binding == "late"
+            self.closed = self.options.binding in ("late", "idle")
             elements = [self.focus] if self.options.binding == "pull" else self.queue
             self.declined |= {p: len(self.since) for p in elements if self.running(p) is None}
             return
@@ -235,6 +245,14 @@ def offered(simulation, place: int) -> list[tuple[int, ...]]:
     return [tuple(row) if row[0] >= 0 else () for row in rows]
 
 
+def wanted(simulation, place: int) -> dict[int, tuple[int, int]]:
+    """What the plan of an environment has first on each element; test_simulator_replan checks that."""
+    if not simulation.model.settings["planner"]:
+        return {}
+    nodes = simulation.engine.tensors["plan_first"][place, : simulation.instance_of(place).elements].tolist()
+    return {p: divmod(node, simulation.model.widest) for p, node in enumerate(nodes) if node >= 0}
+
+
 def compare(simulation, options, rng) -> int:
     """Play episodes in every environment next to the clock; returns the number of decisions."""
     width, decisions = simulation.num_envs, 0
@@ -245,6 +263,7 @@ def compare(simulation, options, rng) -> int:
         while not simulation.terminated.all():
             actions = torch.zeros(width, dtype=torch.int64)
             for place, clock in enumerate(clocks):
+                clock.wanted = wanted(simulation, place)
                 expected = clock.settle()
                 assert (simulation.terminated[place] == 1) == (not expected)
                 if expected:
@@ -275,13 +294,15 @@ def check_ends(simulation, clocks) -> None:
         assert metrics["mean_blocked"] == pytest.approx(np.array(blocked)[measured].mean())
 
 
-@pytest.mark.parametrize("binding", ["pull", "match", "push", "late"])
+@pytest.mark.parametrize("binding", ["pull", "match", "push", "late", "idle"])
 @settings(max_examples=50)
 @given(st.integers(0, 2**32 - 1))
 def test_episodes_are_those_of_the_clock(random_system, random_soc_options, binding, seed):
     rng = np.random.default_rng(seed)
     instances = [random_system(rng) for _ in range(3)]
     fixed = dict(mode="online", binding=binding, forced_moves=False)
+    if binding in ("match", "idle"):  # of few tasks on idle elements the plan may decide whether time passes
+        fixed |= [{"planner": "none"}, {"choice": 0}][rng.integers(2)]
     options = random_soc_options(rng, False, **fixed)
     simulation = Simulation(
         Model(instances, options), instances, 3, seed=int(rng.integers(99)), worlds=rng.integers(9, size=3)

@@ -159,6 +159,7 @@ def check_planned(simulation, instance) -> None:
     for a in simulation.mask[0].nonzero().flatten().tolist():
         job, task, p, wanted = (int(simulation.columns[name][0, a]) for name in ("job", "task", "element", "planned"))
         if wanted:
+            assert t["running"][0, p] < 0  # what is busy cannot take it now
             k = job * width + task
             assert p not in seen and int(t["plan_on"][0, k]) == p and int(t["plan_begin"][0, k]) == first[p]
             seen.add(p)

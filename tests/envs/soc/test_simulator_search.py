@@ -69,7 +69,7 @@ def copied(model, level: Simulation, place: torch.Tensor) -> Simulation:
 
 
 PLANS = [{"mode": "plan"}, {"mode": "plan", "insertion": False}]
-TIMES = [{"mode": "online", "binding": binding} for binding in ("pull", "match", "late")]
+TIMES = [{"mode": "online", "binding": binding} for binding in ("pull", "match", "idle", "late")]
 
 
 @pytest.mark.parametrize("options", PLANS + TIMES, ids=str)
