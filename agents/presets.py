@@ -124,7 +124,7 @@ _SOC = {
             "mode": "online", "binding": "pull", "choice": 8, "observation": "ready", "noise": "gaussian", "sigma": 0.5,
         },
     ),
-    # It begins as the plan, away from which it tries what costs little: what is far worse hides what is a little better.
+    # It begins as the plan and tries what costs little: what is far worse would hide what is a little better.
     "radio-stream": _soc(
         "jobs of a radio arriving on a SoC of 16 elements near saturation; some eight minutes on two cores",
         "radio-small-15x12",
