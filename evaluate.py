@@ -85,6 +85,9 @@ def evaluate(entry, arguments):
         options = Limits(options=given_options(arguments, entry))
         known = entry.policies if arguments.headroom else rules_of(entry)
         wanted = [name for name in known if applies(entry.policies[name], instances, options)] + wanted
+    if not wanted:
+        entry.model(instances, entry.make_options(**given_options(arguments, entry)))  # says what is wrong
+        raise OptionError("no rule applies to these instances under these options; name one with --policies")
     if arguments.reference and arguments.reference not in wanted:
         raise OptionError(f"--reference {arguments.reference} must be one of the policies: {', '.join(wanted)}")
     policies = {name: resolve(name, entry.name) for name in dict.fromkeys(wanted)}

@@ -116,13 +116,14 @@ _SOC = {
     "cholesky-noise": _soc(
         "Cholesky factorisations on CPUs and GPUs whose times are uncertain; some eight minutes on two cores",
         " ".join(f"cholesky-{name}" for name in _PLATFORMS),
-        3_000_000,
+        2_500_000,
         held_out={f"cholesky-{name}": [f"cholesky-{name}:0-99"] for name in (*_PLATFORMS, "10-1g3c", "12-1g3c")},
         watched=[f"cholesky-{name}:0-9" for name in _PLATFORMS],
         reference="peft-replan",
         options={
             "mode": "online", "binding": "pull", "choice": 8, "observation": "ready", "noise": "gaussian", "sigma": 0.5,
         },
+        ppo={"n_epochs": 2, "advantage": "relative", "entropy": 0.04},
     ),
     # It begins as the plan and tries what costs little: what is far worse would hide what is a little better.
     "radio-stream": _soc(

@@ -62,7 +62,7 @@ def families() -> list[str]:
 
 def test_there_is_something_to_read():
     assert {"__init__.py", "envs/core/engine.py", "instances/catalogue.py", "baselines/job_shop.py"} <= set(sources())
-    assert "job_shop" in families() and uses("envs/job_shop/model.py", "envs.core.engine")
+    assert {"job_shop", "soc"} <= set(families()) and uses("envs/job_shop/model.py", "envs.core.engine")
     assert uses("envs/core/env.py", "gymnasium") and uses("envs/core/engine.py", "warp", "torch")
 
 
@@ -137,16 +137,16 @@ def test_kernels_live_in_simulators_and_observations_only(path):
     name = path.rsplit("/", 1)[-1]
     if kernels:
         allowed = name.startswith(("simulator", "observe")) and path.startswith("envs/") and not path.startswith(CORE)
-        assert allowed or path in ("envs/core/engine.py", "envs/core/rng.py"), f"{path}, line {kernels[0].lineno}"
+        shared = ("envs/core/engine.py", "envs/core/rng.py", "envs/core/features.py")
+        assert allowed or path in shared, f"{path}, line {kernels[0].lineno}"
 
 
 def test_kernels_are_found():
     with_kernels = [
         p for p in sources() if any(is_kernel(n) for n in ast.walk(sources()[p]) if isinstance(n, ast.Attribute))
     ]
-    assert {"envs/core/engine.py", "envs/core/rng.py", "envs/job_shop/simulator.py", "envs/job_shop/observe.py"} <= set(
-        with_kernels
-    )
+    simulators = {f"envs/{family}/{room}.py" for family in families() for room in ("simulator", "observe")}
+    assert {"envs/core/engine.py", "envs/core/rng.py"} | simulators <= set(with_kernels)
 
 
 def dangers(tree: ast.Module) -> list[str]:
@@ -211,6 +211,9 @@ def test_every_public_thing_says_what_it_is():
         ("import dispatchgym.instances", "torch warp matplotlib ortools"),
         ("import dispatchgym; dispatchgym.load('ft06')", "torch warp matplotlib ortools"),
         ("import dispatchgym.envs.job_shop.validator", "torch warp matplotlib ortools"),
+        ("import dispatchgym.envs.soc.validator", "torch warp matplotlib ortools"),
+        ("import dispatchgym.envs.soc.options", "torch warp matplotlib ortools"),
+        ("import dispatchgym; dispatchgym.load('topcuoglu', 'soc')", "torch warp matplotlib ortools scipy"),
         (
             "import dispatchgym, gymnasium; gymnasium.make('dispatchgym/JobShop-v0')",
             "matplotlib ortools stable_baselines3",

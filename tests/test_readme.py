@@ -14,6 +14,7 @@ from dispatchgym import evaluate, train
 from dispatchgym.agents.presets import PRESETS
 from dispatchgym.envs.core import registry
 from dispatchgym.envs.core.command import given_options, parse
+from dispatchgym.instances.catalogue import presets
 
 ROOT = Path(dispatchgym.__file__).parent
 FAMILY_PAGES = sorted(ROOT.glob("envs/*/README.md"))
@@ -154,7 +155,7 @@ def tables(page: Path) -> dict[tuple[str, str], list[list[str]]]:
 def specs(entry):
     """The specification of every form of the observation."""
     forms = getattr(entry.room("options"), "OBSERVATIONS", ("",))
-    first = entry.room("generator").training_instances("3x3", 1, 0, 0)
+    first = entry.room("generator").training_instances(presets(entry.name)[0], 1, 0, 0)
     given = {form: {"observation": form} if form else {} for form in forms}
     return {form: entry.model(first, entry.make_options(**options)).spec for form, options in given.items()}
 

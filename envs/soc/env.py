@@ -45,7 +45,7 @@ class Env(DispatchEnv):
     >>> env = gymnasium.make("dispatchgym/SoC-v0", instance="topcuoglu")
     >>> observation, info = env.reset(seed=0)
     >>> observation["work"].shape, int(info["makespan"])
-    ((10, 14), 42)
+    ((10, 14), 41)
     """
 
     def __init__(

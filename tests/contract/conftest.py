@@ -71,12 +71,13 @@ FAMILIES = {
     ],
 }
 
+PLANNERS = {"pilot", "lookahead", "best-rule"}
 # Family: problems for its policies, small instances and the options of a world, and who cannot take them.
 PROBLEMS = {
     "job_shop": [(SHOPS, {}, set())],
     "soc": [
         (GRAPHS, {}, set()),
-        (["socrates-mix-50x2:0", "topcuoglu", "socrates-50x2:1"], {"noise": "gaussian", "sigma": 0.3}, {"pilot"}),
+        (["socrates-mix-50x2:0", "topcuoglu", "socrates-50x2:1"], {"noise": "gaussian", "sigma": 0.3}, PLANNERS),
     ],
 }
 
@@ -139,5 +140,11 @@ def pytest_generate_tests(metafunc):
 
 @pytest.fixture(scope="session")
 def contract_table():
-    """The table above."""
+    """The settings of each family."""
     return FAMILIES
+
+
+@pytest.fixture(scope="session")
+def contract_problems():
+    """The problems of each family's policies."""
+    return PROBLEMS

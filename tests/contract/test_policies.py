@@ -7,7 +7,7 @@ import torch
 
 from dispatchgym.envs.core.errors import UnknownNameError
 from dispatchgym.envs.core.registry import families, family
-from dispatchgym.envs.core.solvers import Answer, Exact, Limits, options_of, resolve, solve
+from dispatchgym.envs.core.solvers import Answer, Exact, Limits, applies, is_exact, options_of, resolve, solve
 from dispatchgym.instances.catalogue import bounds, load_many
 
 
@@ -17,7 +17,7 @@ def lower_bound(instance, seed: int, options: tuple) -> float:
     published = bounds(instance)
     if published and not options:
         return published.lower
-    exact = next((p for p in family(instance.family).policies.values() if isinstance(p, Exact)), None)
+    exact = next(filter(is_exact, family(instance.family).policies.values()), None)
     if exact is None:
         return 0
     return exact.solve(instance, Limits(time_limit=20.0, seed=seed, options=dict(options))).lower_bound
@@ -120,6 +120,13 @@ def test_answers_come_in_the_order_of_the_questions(given):
     assert [answer.schedule.instance for answer in backwards] == given.instances[::-1]
     if given.name != "random":
         assert entries(backwards[::-1]) == entries(given.solve())
+
+
+def test_policies_know_what_they_apply_to(policy, contract_problems):
+    """Those that are left out of a problem, and no others, say so."""
+    for names, world, without in contract_problems[policy[0]]:
+        limits, instances = Limits(options=world), load_many(names, policy[0])
+        assert applies(resolve(policy[1], policy[0]), instances, limits) == (policy[1] not in without)
 
 
 def test_policies_are_found_by_name_and_documented(policy):

@@ -10,6 +10,7 @@ from dispatchgym.envs.soc.generator import (
     MAX_SEED,
     MAX_TRAINING_SEED,
     PRESETS,
+    draw_instance,
     preset_instance,
     preset_size,
     training_instances,
@@ -124,6 +125,9 @@ def test_unknown_presets_list_the_forms(preset):
         ("socrates-mix-0", "SCALE must be 1"),
         ("radio-0", "GAP must be 1"),
         ("radio-small-1000001", "GAP must be 1 to 1000000"),
+        ("radio-50x0", "JOBS must be 1 to 10000, got 0"),
+        ("socrates-mix-50x10001", "JOBS must be 1 to 10000"),
+        ("radio-small-0x5", "GAP must be 1"),
     ],
 )
 def test_numbers_out_of_range_are_refused(preset, message):
@@ -168,6 +172,36 @@ def test_the_noise_of_training_is_never_a_held_out_one():
     worlds = [one.world for part in range(20) for one in training_instances("cholesky-4-2g2c", 20, 5, part)]
     assert min(worlds) > MAX_SEED and max(worlds) < 2**31
     assert len(set(worlds)) == 400
+
+
+@pytest.mark.parametrize(
+    ("preset", "jobs", "graphs", "elements"),
+    [
+        ("radio-50x7", 7, 6, 16),
+        ("radio-small-15x4", 4, 4, 16),
+        ("socrates-50x5", 5, 1, 3),
+        ("socrates-mix-9x60", 60, 10, 3),
+    ],
+)
+def test_streams_of_so_many_jobs(preset, jobs, graphs, elements):
+    for seed in range(5):
+        one = preset_instance(preset, seed)
+        assert (one.jobs, len(one.graphs), one.elements, one.name) == (jobs, graphs, elements, f"{preset}:{seed}")
+        assert one.widest <= preset_size(preset)[0] and not one.static
+    assert {one.jobs for one in training_instances(preset, 5, 0, 0)} == {jobs}
+    other = preset_instance(preset.rsplit("x", 1)[0], 0)
+    assert other.jobs != jobs and (other.arrival_time[:3] != preset_instance(preset, 0).arrival_time[:3]).any()
+
+
+@pytest.mark.parametrize("preset", ["random-12", "radio-small-15x4", "cholesky-4-2g2c"])
+def test_instances_of_a_generator_of_the_callers(preset):
+    one, two = (draw_instance(preset, np.random.default_rng(5)) for _ in range(2))
+    rng = np.random.default_rng(5)
+    drawn = [draw_instance(preset, rng) for _ in range(20)]
+    assert one.digest == two.digest == drawn[0].digest and len({other.digest for other in drawn}) == 20
+    assert all(other.name == preset and other.world > MAX_SEED for other in drawn)
+    with pytest.raises(OptionError, match="a preset is a name such as 'random-12', got 12"):
+        draw_instance(12, rng)
 
 
 def test_training_is_reproducible_and_differs_by_seed_and_part():

@@ -94,8 +94,11 @@ def test_figures_of_a_static_instance_by_hand():
 def test_references_where_no_element_runs_everything():
     instance = stream([[4, -1, 9], [-1, 5, 5]], [0])
     assert figures(instance, [[0, 0, 0, 0, 4], [0, 1, 1, 0, 5]])["speedup"] == 14 / 5
-    free = stream([[0, 5], [9, 9]], [0])  # a task that takes no time is run like any other
-    assert figures(free, [[0, 0, 0, 0, 0], [0, 1, 0, 0, 9]])["speedup"] == 1
+    free = stream([[0, 5], [9, 9]], [0], edges=[(0, 1)])  # a task that takes no time is run like any other
+    found = figures(free, [[0, 0, 0, 0, 0], [0, 1, 0, 0, 9]])
+    assert (found["speedup"], found["slr"]) == (1, 1)
+    short = figures(stream([[1]], [0]), [[0, 0, 0, 0, 1]])
+    assert (short["speedup"], short["slr"], short["pe_utilisation"]) == (1, 1, 1)
     alone = stream([[4, -1], [-1, 5]], [0], edges=[(0, 1)])
     found = figures(alone, [[0, 0, 0, 0, 4], [0, 1, 1, 5, 10]])
     assert (found["speedup"], found["slr"]) == (9 / 10, 10 / 9)
@@ -121,7 +124,7 @@ def test_tasks_without_length_take_no_time():
 
 def test_transfers_and_strangers_do_not_count():
     instance = stream([[3, 3], [4, 4]], [0, 2], edges=[(0, 1)])
-    rows = [[0, 0, 0, 0, 3], [0, 2, 2, 3, 50], [9, 0, 0, 0, 90], [0, -1, 0, 0, 70], [1, 0, 1, 3, 6]]
+    rows = [[0, 0, 0, 0, 3], [0, 2, 2, 3, 50], [2, 0, 0, 0, 90], [0, -1, 0, 0, 70], [1, 0, 1, 3, 6]]
     assert figures(instance, rows, shared_bus=True) == figures(instance, [rows[0], rows[-1]])
 
 
@@ -188,6 +191,7 @@ def test_completions_are_the_latest_ends():
 def test_the_longest_path(edges, expected):
     order = [2, 0, 1] if [2, 0] in edges else [0, 1, 2]
     assert longest_path(order, edges, [5, 2, 1]) == expected
+    assert longest_path(order, edges, [0, 0, 0]) == 0
 
 
 def test_malformed_conditions_are_an_error():

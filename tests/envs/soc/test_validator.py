@@ -42,6 +42,13 @@ TWO = one(3, arrivals=(0, 1))
         (one(2), [], ["completeness: task 0 of job 0 is missing"]),
         (one(2), [[0, 0, 0, 0, 2], [0, 0, 0, 2, 4]], ["completeness: task 0 of job 0 appears 2 times"]),
         (one(2), [[0, 0, 0, 0, 2], [1, 0, 0, 2, 4]], ["completeness: row 1 names job 1, but jobs run from 0 to 0"]),
+        (one(2), [[0, 0, 0, 0, 2], [-1, 0, 0, 0, 0]], ["completeness: row 1 names job -1, but jobs run from 0 to 0"]),
+        (
+            one(1, 1, arrivals=(0, 0)),
+            [[0, 0, 0, 0, 1], [0, 1, 0, 1, 2], [1, 0, 0, 2, 3], [1, 1, 0, 3, 4], [1, 1, 0, 4, 5]],
+            ["completeness: task 1 of job 1 appears 2 times"],
+        ),
+        (one(0), [[0, 0, 0, 0, 1]], ["duration: task 0 of job 0 runs from 0 to 1, that is 1 instead of 0"]),
         (
             one(2),
             [[0, 0, 0, 0, 2], [0, 7, 0, 2, 4]],
@@ -104,8 +111,8 @@ BUSES = one(3, 4, 1, edges=[(0, 1), (0, 2)], volume=[5, 0], elements=2)
             [[0, 1, 1, 11, 15], [0, 3, 2, 3, 7], [0, 3, 2, 7, 11], [0, 2, 0, 3, 4]],
             ["bus: the transfer of job 0 from task 0 to task 1 appears 2 times"],
         ),
-        (
-            [[0, 1, 1, 7, 11], [0, 3, 2, 3, 7], [0, 2, 0, 3, 4], [0, 4, 2, 7, 8]],
+        (  # whatever a transfer does that is not needed, that it is there is all that is wrong with it
+            [[0, 1, 1, 7, 11], [0, 3, 2, 3, 7], [0, 2, 0, 3, 4], [0, 4, 2, 1, 3]],
             ["bus: the transfer of job 0 from task 0 to task 2 takes no time between their PEs and needs no bus"],
         ),
         (
@@ -147,6 +154,44 @@ def test_words_about_the_bus_are_exact(rows, expected):
 def test_transfers_are_strangers_without_a_bus():
     found = words(PAIR, [[0, 0, 0, 0, 3], [0, 1, 1, 7, 11], [0, 2, 2, 3, 7]])
     assert found[0] == "completeness: row 2 names step 2 of job 0, whose tasks run from 0 to 1"
+    found = words(one(2), [[0, 0, 0, 0, 2], [0, 1, 1, 3, 7]], shared_bus=True)  # without edges there is nothing to move
+    assert found[0] == "completeness: row 1 names step 1 of job 0, whose tasks run from 0 to 0"
+
+
+def test_data_may_arrive_one_us_later():
+    assert words(BUSES, [[0, 0, 0, 0, 3], [0, 1, 0, 3, 7], [0, 2, 1, 3, 4]]) == [
+        "precedence: task 2 of job 0 starts at 3, before its task 0 ends at 3 and its data arrives 1 later"
+    ]
+
+
+def test_violations_of_the_bus_beyond_the_limit_are_counted():
+    jobs = MAX_MESSAGES + 10
+    instance = one(3, 4, 1, edges=[(0, 1), (0, 2)], volume=[5, 0], elements=2, arrivals=np.zeros(jobs, int))
+    # of each job the transfer that is needed is missing, or comes twice with one that is not needed
+    rows = []
+    for job in range(jobs):
+        at = 100 * job
+        rows += [[job, 0, 0, at, at + 3], [job, 1, 1, at + 11, at + 15], [job, 2, 0, at + 3, at + 4]]
+        if job >= 7:
+            rows += [[job, 3, 2, at + 3, at + 7], [job, 3, 2, at + 7, at + 11], [job, 4, 2, at + 50, at + 51]]
+    found = words(instance, rows, shared_bus=True)
+    assert len(found) == MAX_MESSAGES + 1 and {text.split(":")[0] for text in found} == {"bus"}
+    assert sum(text.endswith("is missing") for text in found) == 7
+    assert sum(text.endswith("appears 2 times") for text in found) == MAX_MESSAGES - 7
+    assert found[-1].split()[1] == str(7 + 2 * (jobs - 7) - MAX_MESSAGES)
+
+
+def test_completeness_beyond_the_limit_is_counted():
+    instance = one(1, arrivals=np.zeros(MAX_MESSAGES + 5, int))
+    rows = [[job, 0, 0, 0, 0] for job in (3, 3, 4, 4, 4)] + [[-1, 0, 0, 0, 0]] * 6
+    found = [text for text in words(instance, rows) if text.startswith("completeness")]
+    assert found[5:9] == [
+        "completeness: row 10 names job -1, but jobs run from 0 to 1004",
+        "completeness: task 0 of job 3 appears 2 times",
+        "completeness: task 0 of job 4 appears 3 times",
+        "completeness: task 0 of job 0 is missing",
+    ]
+    assert found[-1].split()[1] == str(6 + 2 + MAX_MESSAGES + 3 - MAX_MESSAGES)
 
 
 @pytest.mark.parametrize(
@@ -173,6 +218,15 @@ def test_jobs_beyond_the_cap_wait_for_room(starts, cap, late):
         f"with at most {cap} job{plural} in the system"
         for job, time in late.items()
     ]
+
+
+def test_the_cap_says_nothing_of_arrivals_and_strangers():
+    late = one(3, elements=2, arrivals=(5, 5))
+    assert words(late, [[0, 0, 0, 4, 7], [1, 0, 1, 9, 12]], wip_cap=1) == [
+        "arrival: task 0 of job 0 starts at 4, before the arrival of the job at 5"
+    ]
+    rules = {text.split(":")[0] for text in words(late, [[0, 0, 0, 5, 8], [1, 9, 1, 5, 6]], wip_cap=1)}
+    assert rules == {"completeness"}
 
 
 def test_a_task_cannot_run_everywhere():
