@@ -56,11 +56,12 @@ def _evaluate_set(preset: Preset, family_name: str, policy, names: list[str], li
         if preset.reference:
             references = {r.problem: r for r in results if r.policy == preset.reference}
             results = relative(results, preset.reference)
-        # Attempts are compared with attempts: the strongest rule may try as often as the policy.
-        rule = strongest(results, preset.rules)
+        entry = registry.family(family_name)
+        repeatable = entry.model(instances, options_of(policy, limits, entry)).repeatable
+        several = f"best of {preset.samples}" if repeatable else f"mean of {preset.samples} sampled"
+        # Attempts are compared with attempts: where the best one counts, the strongest rule may try as often.
+        rule = strongest(results, preset.rules) if repeatable else None
         tried = {rule: policies[rule], "learned": policy} if rule else {"learned": policy}
-        model = registry.family(family_name).model(instances, options_of(policy, limits, registry.family(family_name)))
-        several = f"best of {preset.samples}" if model.repeatable else f"mean of {preset.samples} sampled"
         sampled = evaluate(
             {f"{name}, {several}": entry for name, entry in tried.items()},
             instances,

@@ -84,6 +84,9 @@ class Model:
         self.horizon = self.most_tasks
         if not self.planning:
             self.horizon = (self.most_tasks * 3 + self.jobs) * (self.ready + self.elements + 2)
+            if self.options.binding in ("late", "idle"):  # and data may come to every element, each time an event
+                events = self.most_tasks * (self.elements + 1) + self.jobs + 1
+                self.horizon = events * (self.ready + 1)
 
     @staticmethod
     def size_key(instance: SoCInstance) -> tuple:

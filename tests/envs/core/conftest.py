@@ -37,6 +37,7 @@ class JobShops:
     name = "job_shop"
     programs = job_shop.PROGRAMS
     bank_field = "duration"
+    optimisation = None  # a state that is passed by value takes the compiler longer without
 
     def __init__(self, random_shop):
         self.random_shop = random_shop
@@ -58,6 +59,7 @@ class SoCs:
     name = "soc"
     programs = soc.PROGRAMS
     bank_field = "execution"
+    optimisation = 0
 
     def __init__(self, random_system, random_soc_options):
         self.random_system, self.random_options = random_system, random_soc_options

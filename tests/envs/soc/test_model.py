@@ -72,6 +72,28 @@ def test_places_suffice_for_all_that_can_be_ready(random_system, legal, seed):
         assert steps <= model.horizon
 
 
+@pytest.mark.parametrize("binding", ["late", "idle"])
+def test_whoever_dawdles_ends_within_the_horizon(binding):
+    """A policy that always binds where data are still on their way is asked again whenever some arrive."""
+    tasks, elements, rng = 10, 30, np.random.default_rng(0)
+    times = np.full((tasks + 1, elements), 5000)
+    times[0, 1:] = -1
+    edges = [(0, k, volume * (elements + 1) + 1) for k, volume in enumerate(rng.permutation(tasks), 1)]
+    source, target, volume = np.array(edges).T
+    graph = JobGraph("fan", times, np.stack([source, target], axis=1), volume)
+    links = np.tile(np.arange(elements), (elements, 1)), np.ones((elements, elements), int)
+    fan = SoCInstance("fan", (graph,), *links)
+    model = Model([fan], Options(mode="online", binding=binding, choice=0, forced_moves=False))
+    simulation, steps = Simulation(model, [fan], 1, observe=False), 0
+    simulation.reset()
+    while not simulation.terminated[0]:
+        late = simulation.columns["data_arrival"] - simulation.clock[:, None]
+        key = torch.where(late > 0, late, 2**30 + 1).masked_fill(simulation.mask == 0, 2**31 - 1)
+        simulation.step(key.argmin(dim=1))
+        steps += 1
+    assert 3 * tasks * elements < steps <= model.horizon
+
+
 def test_the_bank_by_hand():
     graph = stream(0, 7, 9, kinds=("cpu", "gpu"), warmup=5)
     row = {name: array[0] for name, array in Model([graph]).pack([graph]).items()}

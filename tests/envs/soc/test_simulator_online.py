@@ -295,7 +295,7 @@ def check_ends(simulation, clocks) -> None:
 
 
 @pytest.mark.parametrize("binding", ["pull", "match", "push", "late", "idle"])
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1))
 def test_episodes_are_those_of_the_clock(random_system, random_soc_options, binding, seed):
     rng = np.random.default_rng(seed)
