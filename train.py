@@ -99,7 +99,13 @@ def build(config: dict):
     options = family(config["family"]).make_options(**config["options"])
     stages = [
         Stage(
-            config["family"], name, _groups(name, config), config["group"], options, config["seed"], device,
+            config["family"],
+            name,
+            _groups(name, config),
+            config["group"],
+            options,
+            config["seed"],
+            device,
             threads=config["threads"] if device == "cpu" else None,
         )
         for name in config["stages"]

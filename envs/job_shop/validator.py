@@ -1,13 +1,11 @@
 """Judges job shop schedules from the problem statement alone; shares no code with any simulator."""
 
-from collections.abc import Callable
-
 import numpy as np
 
+from ..core.checking import MAX_MESSAGES as MAX_MESSAGES
+from ..core.checking import listed, overlaps, report
 from ..core.schedule import Schedule, Violation
 from .instance import JobShopInstance
-
-MAX_MESSAGES = 1000  # listed for each rule; one more message then says how many were left out
 
 
 def check(instance: JobShopInstance, schedule: Schedule) -> list[Violation]:
@@ -83,18 +81,6 @@ def metrics(instance: JobShopInstance, schedule: Schedule) -> dict[str, float | 
     }
 
 
-def _report(rule: str, found: np.ndarray, message: Callable[[int], str]) -> list[Violation]:
-    """Put the first of what was found into words, and count the rest."""
-    violations = [Violation(rule, message(index)) for index in found[:MAX_MESSAGES].tolist()]
-    return violations + _left_out(rule, len(found))
-
-
-def _left_out(rule: str, total: int) -> list[Violation]:
-    if total <= MAX_MESSAGES:
-        return []
-    return [Violation(rule, f"{total - MAX_MESSAGES} further violations of this rule are not listed")]
-
-
 def _completeness(
     instance: JobShopInstance, schedule: Schedule, rows: np.ndarray, unknown: np.ndarray
 ) -> list[Violation]:
@@ -116,7 +102,7 @@ def _completeness(
     # strangers first, in one count with the rest: the limit holds for the rule as a whole
     wrong = np.flatnonzero(expected & (times != 1))
     both = np.concatenate([unknown, wrong + len(schedule)])
-    return _report(
+    return report(
         "completeness", both, lambda at: stranger(at) if at < len(schedule) else miscounted(at - len(schedule))
     )
 
@@ -136,7 +122,7 @@ def _assignment(instance: JobShopInstance, schedule: Schedule, rows: np.ndarray)
             text += f" (machines run from 0 to {instance.machines - 1})"
         return text
 
-    return _report("assignment", np.flatnonzero(wrong), message)
+    return report("assignment", np.flatnonzero(wrong), message)
 
 
 def _duration(instance: JobShopInstance, schedule: Schedule, rows: np.ndarray) -> list[Violation]:
@@ -152,7 +138,7 @@ def _duration(instance: JobShopInstance, schedule: Schedule, rows: np.ndarray) -
             f"that is {took} instead of {should}"
         )
 
-    return _report("duration", rows[wrong], message)
+    return report("duration", rows[wrong], message)
 
 
 def _release(instance: JobShopInstance, schedule: Schedule) -> list[Violation]:
@@ -165,7 +151,7 @@ def _release(instance: JobShopInstance, schedule: Schedule) -> list[Violation]:
         limit = f"the release of the job at {earliest[row]}" if earliest[row] > 0 else "time 0"
         return f"operation {step[row]} of job {job[row]} starts at {start[row]}, before {limit}"
 
-    return _report("release", np.flatnonzero(start < earliest), message)
+    return report("release", np.flatnonzero(start < earliest), message)
 
 
 def _precedence(instance: JobShopInstance, schedule: Schedule, rows: np.ndarray) -> list[Violation]:
@@ -187,32 +173,14 @@ def _precedence(instance: JobShopInstance, schedule: Schedule, rows: np.ndarray)
             f"before its operation {before} ends at {last_end[index]}"
         )
 
-    return _report("precedence", np.flatnonzero(early), message)
+    return report("precedence", np.flatnonzero(early), message)
 
 
 def _capacity(instance: JobShopInstance, schedule: Schedule) -> list[Violation]:
-    resource, start, end = (schedule.column(name) for name in ("resource", "start", "end"))
-    rows = np.flatnonzero((resource >= 0) & (resource < instance.machines) & (end > start))
-    rows = rows[np.lexsort((start[rows], resource[rows]))]
-    machine, begins, ends = resource[rows], start[rows], end[rows]
-    # sweep over each machine's events, ends before starts at equal times: what is open at a start overlaps it
-    count = len(rows)
-    opens = np.repeat([1, 0], count)
-    order = np.lexsort((opens, np.concatenate([begins, ends]), np.tile(machine, 2)))
-    open_before = np.cumsum(np.where(opens[order] == 1, 1, -1)) - 1
-    overlaps = np.zeros(2 * count, dtype=np.int64)
-    overlaps[order] = open_before
-    overlaps = overlaps[:count]
-    lane_begin = np.searchsorted(machine, machine)
-
-    violations: list[Violation] = []
-    for later in np.flatnonzero(overlaps)[:MAX_MESSAGES].tolist():
-        lane = slice(lane_begin[later], later)
-        earlier = rows[lane][ends[lane] > begins[later]][: MAX_MESSAGES - len(violations)]
-        violations += [Violation("capacity", _overlap(schedule, row, rows[later])) for row in earlier]
-        if len(violations) == MAX_MESSAGES:
-            break
-    return violations + _left_out("capacity", int(overlaps.sum()))
+    resource = schedule.column("resource")
+    rows = np.flatnonzero((resource >= 0) & (resource < instance.machines))
+    total, pairs = overlaps(rows, resource, schedule.column("start"), schedule.column("end"))
+    return listed("capacity", total, (_overlap(schedule, earlier, later) for earlier, later in pairs))
 
 
 def _overlap(schedule: Schedule, earlier: int, later: int) -> str:

@@ -387,7 +387,7 @@ def test_sampled_probabilities_are_those_it_learns_from():
 
 
 def test_arguments_that_make_no_sense_are_refused():
-    with pytest.raises(OptionError, match="advantage must be one of group, relative, gae"):
+    with pytest.raises(OptionError, match="advantage must be one of group, relative, aligned, gae"):
         make_ppo(advantage="montecarlo")
 
 

@@ -110,7 +110,7 @@ def test_queues_for_good_may_miss_it():
 def test_choosing_among_few_tasks_may_miss_it():
     """With one task offered at a time the plan is in the order of the option priority, whatever the elements."""
     rng, missed = np.random.default_rng(3), 0
-    for _ in range(15):
+    for _ in range(80):
         instance = tiny(rng, 5)
         model = Model([instance], Options(mode="plan", choice=1))
         assert model.actions == 2
