@@ -125,7 +125,8 @@ def _groups(stage: str, config: dict) -> int:
     from .envs.core.registry import family
 
     entry = family(config["family"])
-    decisions = entry.model(entry.room("generator").training_instances(stage, 1, 0, 0)).horizon
+    options = entry.make_options(**config["options"])
+    decisions = entry.model(entry.room("generator").training_instances(stage, 1, 0, 0), options).decisions
     return max(4, round(config["groups"] * min(1.0, (100 / decisions) ** 0.5)))
 
 

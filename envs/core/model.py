@@ -23,6 +23,7 @@ class Model(Protocol):
             and is not known beforehand, nobody could pick it, and what counts is their mean.
         clock: the field with the time of each environment, the same for all its rollouts; None where there is none.
         horizon: no episode takes more decisions than this.
+        decisions: how many an episode takes, roughly.
         sizes: length of every axis but ``env`` and ``bank``.
         settings: value of every option field of the family.
     """
@@ -36,6 +37,7 @@ class Model(Protocol):
     repeatable: bool
     clock: str | None
     horizon: int
+    decisions: int
     sizes: dict[str, int]
     settings: dict[str, int]
 

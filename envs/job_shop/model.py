@@ -56,7 +56,7 @@ class Model:
         self.route = max(instance.duration.shape[1] for instance in instances)
         self.longest_queue = max(int(_count(instance).max()) for instance in instances)
         self.complete = all(_visits_once(instance) for instance in instances)
-        self.horizon = max(int(instance.operations.sum()) for instance in instances)
+        self.horizon = self.decisions = max(int(instance.operations.sum()) for instance in instances)
         self.program = PROGRAMS[self.options.observation]
         self.spec = self._spec()
         self.sizes = self._sizes()

@@ -81,7 +81,7 @@ class Model:
         self.ready = self.in_system * max(breadth)
         self.rows = min(self.ready, self.options.choice or self.ready)
         # Every task is bound once; online, an event may ask every element again, or take back what has not started.
-        self.horizon = self.most_tasks
+        self.horizon = self.decisions = self.most_tasks
         if not self.planning:
             self.horizon = (self.most_tasks * 3 + self.jobs) * (self.ready + self.elements + 2)
             if self.options.binding in ("late", "idle"):  # and data may come to every element, each time an event

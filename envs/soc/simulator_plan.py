@@ -345,12 +345,14 @@ def find_planned(s: State, i: int):
     for j in range(s.admitted[i]):
         if s.job_left[i, j] > 0:
             for k in range(s.tasks[b, s.arrival_graph[b, j]]):
-                # Predecessors come first in the sequence, so of tasks of length zero that start together they win.
-                v = sequence(s, i, j, k, s.planner)
+                # Predecessors come first by upward rank, so of tasks of length zero that start together they win.
+                v = sequence(s, i, j, k, HEFT)
                 if s.status[i, v] < RUNNING and s.plan_on[i, v] >= 0:
                     where = s.plan_on[i, v]
                     first = s.plan_first[i, where]
                     if first < 0:
                         s.plan_first[i, where] = v
-                    elif s.plan_begin[i, v] < s.plan_begin[i, first]:
+                    elif s.plan_begin[i, v] < s.plan_begin[i, first] or (
+                        s.plan_begin[i, v] == s.plan_begin[i, first] and s.plan_finish[i, v] < s.plan_finish[i, first]
+                    ):
                         s.plan_first[i, where] = v

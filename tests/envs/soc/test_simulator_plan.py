@@ -15,7 +15,7 @@ from dispatchgym.envs.soc.instance import SoCInstance
 from dispatchgym.envs.soc.job_graph import JobGraph
 from dispatchgym.envs.soc.model import Model
 from dispatchgym.envs.soc.options import Options
-from dispatchgym.instances.catalogue import load
+from dispatchgym.instances.catalogue import load, load_many
 
 PLANNERS = {"heft": heft, "cpop": cpop, "peft": peft, "rank-oct": rank_oct}
 LOOKING_AHEAD = ("peft", "rank-oct")
@@ -74,6 +74,21 @@ def test_published_makespans(instance, policy, insertion, makespan):
     """Topcuoglu, Hariri and Wu (2002), Arabnejad and Barbosa (2014), and a graph in which a gap pays."""
     (answer,) = solve(POLICIES[policy], [load(instance, "soc")], Limits(options={"insertion": insertion}))
     assert answer.schedule.metrics()["makespan"] == makespan
+
+
+@pytest.mark.parametrize("insertion", [True, False])
+@pytest.mark.parametrize("planner, static", [(heft, "heft-static"), (peft, "peft-static")])
+def test_a_plan_that_is_carried_out_takes_as_long_as_planned(planner, static, insertion):
+    """Without noise a static plan ends when it says, tasks without length among others; under noise it does not."""
+    rng = np.random.default_rng(0)
+    instances = [random_plan(rng, True) for _ in range(250)] + load_many(["topcuoglu", "arabnejad"], "soc")
+    planned = [planner(instance, insertion).metrics()["makespan"] for instance in instances]
+
+    def carried_out(**world):
+        answers = solve(POLICIES[static], instances, Limits(options={"insertion": insertion, **world}))
+        return [answer.schedule.metrics()["makespan"] for answer in answers]
+
+    assert carried_out() == planned != carried_out(noise="gaussian", sigma=0.3)
 
 
 class Paper:

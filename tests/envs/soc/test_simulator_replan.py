@@ -145,7 +145,10 @@ def test_plans_on_the_way_are_those_on_paper(random_system, random_soc_options, 
 
 
 def check_planned(simulation, instance) -> None:
-    """Candidates that the plan wants: on each element what it has there first among all that has not begun."""
+    """Candidates that the plan wants: on each element what it has there first among all that has not begun.
+
+    Of what begins together, that is of tasks without length, what ends first, then what comes first by upward rank.
+    """
     t, width = simulation.engine.tensors, simulation.model.widest
     first = {}
     for k in range(instance.jobs * width):
@@ -153,15 +156,15 @@ def check_planned(simulation, instance) -> None:
         there = job < int(t["admitted"][0]) and int(t["job_left"][0, job]) > 0
         task_exists = k % width < instance.graphs[instance.arrival_graph[job]].tasks
         if there and task_exists and t["status"][0, k] < RUNNING and t["plan_on"][0, k] >= 0:
-            p, begin = int(t["plan_on"][0, k]), int(t["plan_begin"][0, k])
-            first[p] = min(first.get(p, 2**30), begin)
+            p, rank = int(t["plan_on"][0, k]), int(t["rank_position"][0, instance.arrival_graph[job], k % width])
+            when = int(t["plan_begin"][0, k]), int(t["plan_finish"][0, k])
+            first[p] = min(first.get(p, (2**30,)), (*when, job, rank, k))
     seen = set()
     for a in simulation.mask[0].nonzero().flatten().tolist():
         job, task, p, wanted = (int(simulation.columns[name][0, a]) for name in ("job", "task", "element", "planned"))
         if wanted:
             assert t["running"][0, p] < 0  # what is busy cannot take it now
-            k = job * width + task
-            assert p not in seen and int(t["plan_on"][0, k]) == p and int(t["plan_begin"][0, k]) == first[p]
+            assert p not in seen and first[p][-1] == job * width + task
             seen.add(p)
 
 
