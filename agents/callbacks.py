@@ -81,7 +81,8 @@ class Watch(BaseCallback):
     def _gap(self, policy) -> tuple[float, list]:
         schedules = [answer.schedule for answer in solve(policy, self.instances, self.limits)]
         values = np.array([schedule.metrics()[schedule.instance.objective] for schedule in schedules])
-        return float((values / self.best_known - 1).mean()), schedules
+        gaps = [self.entry.gap(value, known) for value, known in zip(values, self.best_known, strict=True)]
+        return float(np.mean(gaps)), schedules
 
     def _on_training_start(self) -> None:
         self.begin, self.steps_before = time.perf_counter(), self.num_timesteps

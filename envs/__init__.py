@@ -28,6 +28,19 @@ register(
     )
 )
 
+# Virtual machines on hosts, moved so that what is free adds up to whole slots.
+register(
+    Family(
+        name="vm",
+        naive="no-op",
+        package="dispatchgym.envs.vm",
+        instances="dispatchgym.instances.vm",
+        baselines="dispatchgym.baselines.vm",
+        environments={"dispatchgym/VMRescheduling-v0": {}},
+        differences=True,
+    )
+)
+
 for entry in families():
     for name, arguments in entry.environments.items():
         gymnasium.register(

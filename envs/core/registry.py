@@ -22,6 +22,8 @@ class Family:
         instances: dotted name of the module with its catalogue.
         baselines: dotted name of the module with its rules and solvers.
         environments: Gymnasium ids, each with the keyword arguments that set it apart.
+        differences: objectives are rates that may be 0, so gaps are differences of them, in points; else they are
+            relative.
     """
 
     name: str
@@ -30,6 +32,13 @@ class Family:
     instances: str
     baselines: str
     environments: dict[str, dict] = field(default_factory=dict)
+    differences: bool = False
+
+    def gap(self, value: float, reference: float) -> float | None:
+        """How far a value is above a reference: 0.18 is 18 %, or 18 points; None where the reference says nothing."""
+        if self.differences:
+            return value - reference
+        return value / reference - 1 if reference else None
 
     def room(self, name: str):
         """Import one room, such as ``"simulator"``."""

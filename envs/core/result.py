@@ -8,6 +8,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from .errors import ScheduleError
+from .registry import family
 
 PACKAGES = ("dispatchgym", "numpy", "torch", "warp-lang", "ortools", "stable-baselines3", "torch-geometric")
 
@@ -27,7 +28,7 @@ class Result:
         metrics: everything the family reads off a schedule.
         lower_bound: proven, from the catalogue or the solver; None if unknown.
         best_known: best known value; None if unknown.
-        gap: value / best_known - 1, a fraction: 0.18 is 18 %; None without both.
+        gap: from value to best_known, see ``Family.gap``: 0.18 is 18 %, or points; None without both.
         violations: what is wrong with the schedule, in words; empty when feasible.
         runtime_s: wall time; for policies run in a batch, the instance's share.
         device: where it ran.
@@ -74,8 +75,8 @@ class Result:
                     f"{where}: a feasible {self.objective} of {self.value} cannot be below the proven bound "
                     f"{self.lower_bound}"
                 )
-        if self.gap is None and self.value is not None and self.best_known:
-            object.__setattr__(self, "gap", self.value / self.best_known - 1)
+        if self.gap is None and self.value is not None and self.best_known is not None:
+            object.__setattr__(self, "gap", family(self.family).gap(self.value, self.best_known))
 
     @property
     def problem(self) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from .errors import OptionError
+from .registry import family
 from .result import Result
 from .statistics import FEWEST, bootstrap
 
@@ -27,10 +28,12 @@ def relative(results: Sequence[Result], reference: str) -> list[Result]:
     """
     value = {result.problem: result.value for result in results if result.policy == reference}
     for result in results:
-        if not value.get(result.problem):
+        if value.get(result.problem) is None:
             raise OptionError(f"{reference} has no value on {result.instance}; a reference must be one of the policies")
     return [
-        result if result.value is None else replace(result, gap=result.value / value[result.problem] - 1)
+        result
+        if result.value is None
+        else replace(result, gap=family(result.family).gap(result.value, value[result.problem]))
         for result in results
     ]
 
@@ -60,9 +63,10 @@ def summary(results: Sequence[Result], reference: str = "") -> Rows:
         shown = f"{gap.mean:.2f}" if gap else "-"
         interval = f"{gap.low:.2f} .. {gap.high:.2f}" if gap and len(solved) >= FEWEST else "-"
         order = (gap or value).mean + (1e12 if infeasible else 0)
-        cells = [policy, str(len(rows)), f"{value.mean:.1f}", shown, interval, str(infeasible), _seconds(rows)]
+        mean = f"{value.mean:.{4 if family(rows[0].family).differences else 1}f}"
+        cells = [policy, str(len(rows)), mean, shown, interval, str(infeasible), _seconds(rows)]
         lines.append((order, cells))
-    gap_name = f"minus {reference} %" if reference else "gap %"
+    gap_name = f"{f'minus {reference}' if reference else 'gap'} {_unit(results)}"
     header = ["policy", "instances", results[0].objective, gap_name, "95 % interval", "infeasible", "s / instance"]
     return [header, *(cells for _, cells in sorted(lines, key=lambda line: line[0]))]
 
@@ -107,16 +111,11 @@ def headroom(results: Sequence[Result], naive: str, rules: Sequence[str], exact:
     best = min(known, key=lambda rule: float(gaps[rule].mean()))
     roles = {naive: "naive rule"} | {best: "best rule"}
     roles |= {name: "exact" if name in exact else "learned" for name in gaps if name not in rules}
-    # A gap is the value over what it is relative to, less one; so is that of the bound.
-    bounds = {
-        r.problem: 100 * (r.lower_bound * (1 + r.gap) / r.value - 1)
-        for r in results
-        if r.policy == best and r.lower_bound is not None
-    }
+    bounds = {r.problem: _bound_gap(r) for r in results if r.policy == best and r.lower_bound is not None}
     if len(bounds) == len(gaps[best]):
         gaps["lower bound"] = np.array(list(bounds.values()))
         roles["lower bound"] = "proven"
-    rows = [["role", "policy", "gap %", "95 % interval", "minus best rule", "paired 95 % interval"]]
+    rows = [["role", "policy", f"gap {_unit(results)}", "95 % interval", "minus best rule", "paired 95 % interval"]]
     for policy in sorted((name for name in roles if name in gaps), key=lambda name: -gaps[name].mean()):
         mean, difference = bootstrap(gaps[policy]), bootstrap(gaps[policy] - gaps[best])
         rows.append([
@@ -124,6 +123,18 @@ def headroom(results: Sequence[Result], naive: str, rules: Sequence[str], exact:
             f"{difference.mean:+.2f}", f"{difference.low:+.2f} .. {difference.high:+.2f}",
         ])  # fmt: skip
     return rows
+
+
+def _bound_gap(result: Result) -> float:
+    """Gap of the lower bound, in hundredths, to what the gap of the result is to."""
+    if family(result.family).differences:
+        return 100 * (result.lower_bound - result.value + result.gap)
+    return 100 * (result.lower_bound * (1 + result.gap) / result.value - 1)
+
+
+def _unit(results: Sequence[Result]) -> str:
+    """What gaps are in."""
+    return "points" if family(results[0].family).differences else "%"
 
 
 def to_json_lines(results: Sequence[Result]) -> str:

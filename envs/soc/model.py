@@ -6,6 +6,7 @@ from ..core.engine import Program
 from ..core.errors import OptionError
 from ..core.graph import GraphSpec
 from ..core.schedule import Schedule
+from ..core.sizes import rounded
 from . import observe, observe_tasks, simulator, simulator_state
 from .conditions import Conditions
 from .instance import SoCInstance
@@ -91,7 +92,7 @@ class Model:
     @staticmethod
     def size_key(instance: SoCInstance) -> tuple:
         """Instances with equal keys share one simulation with little padding."""
-        return instance.static, _rounded(instance.jobs), _rounded(instance.widest), _rounded(instance.elements)
+        return instance.static, rounded(instance.jobs), rounded(instance.widest), rounded(instance.elements)
 
     @property
     def actions(self) -> int:
@@ -271,14 +272,6 @@ def _size(instance: SoCInstance) -> tuple[int, ...]:
 def _breadth(instance: SoCInstance) -> int:
     """No more tasks of one of its graphs can be ready at a time."""
     return max(graph.tasks - longest_chain(graph) + 1 for graph in instance.graphs)
-
-
-def _rounded(number: int) -> int:
-    """Up to the next of 1, 2, 3, 4, 6, 8, 12, 16, 24, ...: neighbours share a size, and padding stays below a half."""
-    size = 1
-    while size < number:
-        size = size * 3 // 2 if size & (size - 1) == 0 and size > 1 else (size // 3 * 4 if size % 3 == 0 else size + 1)
-    return size
 
 
 def _padding(name: str) -> int:

@@ -1,0 +1,76 @@
+"""VM rescheduling as Gymnasium environments: which instances are played, and the family's options as keyword arguments."""
+
+import inspect
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..core import registry
+from ..core.env import DispatchEnv
+from ..core.errors import OptionError
+from ..core.vector_env import DispatchVectorEnv
+from .generator import draw_instance
+from .instance import VMInstance
+
+DEFAULT_PRESET = "small"
+PROBES = 16  # drawn instances vary in their number of VMs
+_OF_THE_BATCH = set(inspect.signature(DispatchVectorEnv).parameters)
+
+
+def _source(instance, preset: str | None):
+    """Turn the arguments into (instances, draw), one of them None."""
+    if instance is not None:
+        if preset is not None:
+            raise OptionError("give an instance, or the preset of generated ones, not both")
+        return registry.instances(instance, "vm"), None
+    preset = DEFAULT_PRESET if preset is None else preset
+
+    def draw(generator: np.random.Generator) -> VMInstance:
+        return draw_instance(preset, generator)
+
+    draw(np.random.default_rng(0))  # an unknown preset is refused here and not at the first reset
+    return None, draw
+
+
+class Env(DispatchEnv):
+    """Virtual machines on hosts, rescheduled to free whole slots (see DispatchEnv).
+
+    Args:
+        instance: a catalogue name or file, an instance, or a sequence of these; None generates random ones.
+        preset: of the generated instances, such as ``"hosts-50"`` or ``"medium"``; ``"small"`` when left out.
+        render_mode: ``None``, ``"rgb_array"`` or ``"ansi"``.
+        options: see Options.
+
+    >>> import gymnasium, dispatchgym
+    >>> env = gymnasium.make("dispatchgym/VMRescheduling-v0", preset="small", mnl=10)
+    >>> observation, info = env.reset(seed=0)
+    >>> int(info["migrations"])
+    0
+    """
+
+    def __init__(
+        self,
+        instance: str | VMInstance | Sequence | None = None,
+        preset: str | None = None,
+        render_mode: str | None = None,
+        **options,
+    ):
+        instances, draw = _source(instance, preset)
+        made = registry.family("vm").make_options(**options)
+        super().__init__("vm", instances, draw, made, render_mode, PROBES)
+
+
+class VectorEnv(DispatchVectorEnv):
+    """Many of them stepped together (see DispatchVectorEnv); arguments as for Env, and those of the batch."""
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        instance: str | VMInstance | Sequence | None = None,
+        preset: str | None = None,
+        **arguments,
+    ):
+        given = {name: arguments.pop(name) for name in set(arguments) - _OF_THE_BATCH}
+        instances, draw = _source(instance, preset)
+        options = registry.family("vm").make_options(**given)
+        super().__init__("vm", num_envs, instances, draw, options, probes=PROBES, **arguments)

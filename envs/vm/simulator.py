@@ -1,0 +1,339 @@
+"""The dynamics of VM rescheduling, as scalar functions about one environment.
+
+A snapshot is rescheduled: one migration after another, until the limit is reached or the policy stops. What is left
+over decides: free cores that do not add up to whole slots are fragments. The reward is the decrease of the weighted
+fragments in slots of 16 cores, less the migration cost, so the return is their decrease over the episode, exactly.
+
+A dynamic cluster lives on meanwhile: VMs arrive, are placed best-fit and depart, while moves are decided, begin and take
+their time. Stopping only waits for the next arrival or departure. The reward is minus the fragment rate over time, as a
+share of the horizon, and minus the migration cost, so the return is minus the objective.
+
+A snapshot with VMs that are not placed is packed: they are placed, others moved or evicted for them. The reward is the
+decrease of the penalty, in VMs of the highest priority.
+"""
+
+import warp as wp
+
+from ..core.rng import instance_of
+from .simulator_class import offer_classes
+from .simulator_cluster import count_small, evaluate, give, left, occupy, weighted
+from .simulator_evacuate import offer_evacuations
+from .simulator_events import evict, is_over, migrate, pass_to, put, wait
+from .simulator_macro import measure, offer_completions
+from .simulator_sinks import rank_sinks, sort_nodes
+from .simulator_state import BILLION, CLASS, DYNAMIC, MACRO, PACK, RESCHEDULE, SLOT, VM, State
+from .simulator_steps import offer_nodes, offer_vms
+from .simulator_survey import survey
+
+
+@wp.func
+def next_instance(s: State, i: int):
+    """Bank index of the episode that environment i begins."""
+    groups = (s.environments + s.group - 1) // s.group
+    return instance_of(s.seed[0], i // s.group, groups, s.episode[i], s.instances, s.shuffled)
+
+
+@wp.func
+def offer_macros(s: State, i: int):
+    """Offer macros; returns the next action."""
+    survey(s, i)
+    sort_nodes(s, i)
+    s.draft_length[i] = 0
+    s.macro_before[i] = measure(s, i)
+    a = int(0)
+    if s.weight_64 > 0:
+        a = offer_evacuations(s, i, a)
+    else:
+        rank_sinks(s, i)
+        a = offer_completions(s, i, a)
+    return a
+
+
+@wp.func
+def clear_choice(s: State, i: int, a: int):
+    """Make every action from a on illegal, but for stopping."""
+    for k in range(a, s.action_mask.shape[1] - 1):
+        s.action_mask[i, k] = wp.int8(0)
+
+
+@wp.func
+def offer(s: State, i: int):
+    """Find the candidates, besides stopping; returns how many there are."""
+    s.offered[i] = 0
+    s.only[i] = s.action_mask.shape[1] - 1
+    last = s.action_mask.shape[1] - 1
+    s.action_mask[i, last] = wp.int8(1)
+    if s.moves == VM:
+        clear_choice(s, i, 0)
+        if s.chosen[i] >= 0:
+            s.action_mask[i, last] = wp.int8(0)
+            offer_nodes(s, i)
+        elif left(s, i) > 0 or s.task == PACK:
+            offer_vms(s, i)
+    elif left(s, i) > 0 or s.task == PACK:
+        a = int(0)
+        if s.moves == CLASS:
+            a = offer_classes(s, i)
+        else:
+            a = offer_macros(s, i)
+        clear_choice(s, i, a)
+    else:
+        s.class_count[i] = 0
+        s.key_count[i] = 0
+        clear_choice(s, i, 0)
+    return s.offered[i]
+
+
+@wp.func
+def finish(s: State, i: int):
+    """The episode is over."""
+    if s.task == DYNAMIC:
+        pass_to(s, i, s.horizon[s.instance[i]])
+    s.chosen[i] = -1
+    s.offered[i] = 0
+    s.class_count[i] = 0
+    s.key_count[i] = 0
+    s.terminated[i] = wp.int8(1)
+
+
+@wp.func
+def carry_out(s: State, i: int, v: int, n: int):
+    """Put VM v at node n, wherever it is now; nowhere for -1."""
+    if n < 0:
+        evict(s, i, v)
+    elif s.task == PACK and s.place[i, v] < 0:
+        put(s, i, v, n)
+    else:
+        migrate(s, i, v, n)
+
+
+@wp.func
+def apply(s: State, i: int, a: int):
+    """Do what legal action a says."""
+    if a == s.action_mask.shape[1] - 1:
+        if s.task == DYNAMIC:
+            wait(s, i)
+        else:
+            finish(s, i)
+    elif s.moves == VM and s.chosen[i] < 0:
+        s.chosen[i] = a
+    elif s.moves == MACRO:
+        part = int(0)
+        while part < s.length[i, a]:
+            over = s.task == DYNAMIC
+            if over:
+                over = is_over(s, i)
+            if not over and left(s, i) > 0:
+                carry_out(s, i, s.part_vm[i, a, part], s.part_node[i, a, part])
+            part += 1
+    else:
+        s.chosen[i] = -1
+        carry_out(s, i, s.vm[i, a], s.node[i, a])
+
+
+@wp.func
+def is_at_end(s: State, i: int):
+    """Whether nothing more can be decided, whatever the candidates."""
+    result = bool(False)
+    if s.task == DYNAMIC:
+        result = is_over(s, i) or left(s, i) <= 0
+    elif s.task == RESCHEDULE:
+        result = left(s, i) <= 0
+    return result and s.chosen[i] < 0
+
+
+@wp.func
+def settle(s: State, i: int):
+    """Find the candidates; apply moves without an alternative until there is a choice or the end."""
+    deciding = s.terminated[i] == wp.int8(0)
+    while deciding:
+        if is_at_end(s, i):
+            finish(s, i)
+            deciding = bool(False)
+        else:
+            count = offer(s, i)
+            deciding = bool(False)
+            if s.forced_moves == 1:
+                if s.chosen[i] >= 0:
+                    deciding = count == 1
+                else:
+                    deciding = count == 0
+            if deciding:
+                apply(s, i, s.only[i])
+                deciding = s.terminated[i] == wp.int8(0)
+    if s.terminated[i] == wp.int8(1):
+        clear_choice(s, i, 0)
+        # Over before the first choice: any action ends it, and nobody who draws from the mask meets an empty one.
+        s.action_mask[i, s.action_mask.shape[1] - 1] = wp.int8(s.steps[i] == 0)
+    s.objective[i] = evaluate(s, i)
+
+
+@wp.func
+def show_stopping(s: State, i: int):
+    """The columns of the action to stop, which never change."""
+    a = s.action_mask.shape[1] - 1
+    s.vm[i, a] = -1
+    s.node[i, a] = -1
+    s.source[i, a] = -1
+    s.cores[i, a] = 0
+    s.gain[i, a] = 0
+    s.source_gain[i, a] = 0
+    s.room[i, a] = 0
+    s.length[i, a] = 1
+    s.waste[i, a] = 0
+    s.importance[i, a] = -1
+    s.kind[i, a] = 3
+    s.action_class[i, a] = -1
+    s.action_key[i, a] = -1
+
+
+@wp.func
+def clear_cluster(s: State, i: int):
+    """Empty hosts."""
+    b = s.instance[i]
+    s.fragments[i] = 0
+    s.wide_slots[i] = 0
+    s.memory_fragments[i] = wp.int64(0)
+    s.free_total[i] = 0
+    s.free_memory_total[i] = wp.int64(0)
+    for n in range(2 * s.hosts[b]):
+        s.free_cores[i, n] = 0
+        s.free_memory[i, n] = 0
+        s.touched[i, n] = 0
+        for size in range(SLOT):
+            s.small[i, n, size] = 0
+    for n in range(2 * s.hosts[b]):
+        give(s, i, n, s.node_cores[b, n], s.node_memory[b, n])
+
+
+@wp.func
+def place_all(s: State, i: int):
+    """Put every VM where it is at the start."""
+    b = s.instance[i]
+    for k in range(s.unplaced.shape[1]):
+        s.unplaced[i, k] = 0
+    for v in range(s.vms[b]):
+        n = s.start_node[b, v]
+        s.place[i, v] = n
+        s.evicted[i, v] = 0
+        if n >= 0:
+            occupy(s, i, v, n)
+        elif s.task == PACK:
+            s.unplaced[i, s.level[b, v]] = s.unplaced[i, s.level[b, v]] + 1
+    for n in range(2 * s.hosts[b]):
+        count_small(s, i, 0, n, 0)
+
+
+@wp.func
+def clear_episode(s: State, i: int):
+    """Forget the last episode."""
+    s.now[i] = 0
+    s.next_event[i] = 0
+    s.copied[i] = -1
+    s.copied_to[i] = -1
+    s.migrations[i] = 0
+    s.evictions[i] = 0
+    s.stale_moves[i] = 0
+    s.rejected[i] = 0
+    s.integral[i] = wp.int64(0)
+    s.log_count[i] = 0
+    s.chosen[i] = -1
+    s.stamp[i] = 0
+    for k in range(s.mark.shape[1]):
+        s.mark[i, k] = 0
+    for k in range(s.seen_stamp.shape[1]):
+        s.seen_stamp[i, k] = 0
+    s.steps[i] = 0
+    s.reward[i] = 0.0
+    s.terminated[i] = wp.int8(0)
+    s.truncated[i] = wp.int8(0)
+    s.illegal[i] = wp.int8(0)
+
+
+@wp.func
+def worth(s: State, i: int):
+    """What rewards are differences of: weighted fragments in hundredths of cores, or the objective."""
+    result = s.objective[i]
+    if s.task == RESCHEDULE:
+        result = wp.int64(weighted(s, i))
+    return result
+
+
+@wp.func
+def reset(s: State, i: int):
+    """Begin an episode of environment i on instance ``s.instance[i]``."""
+    clear_episode(s, i)
+    clear_cluster(s, i)
+    place_all(s, i)
+    show_stopping(s, i)
+    if s.task == DYNAMIC:
+        pass_to(s, i, 0)
+    s.objective[i] = evaluate(s, i)
+    s.rewarded[i] = worth(s, i)
+    s.rewarded_scraps[i] = s.memory_fragments[i]
+    s.rewarded_moves[i] = 0
+    settle(s, i)
+
+
+@wp.func
+def reward_of(s: State, i: int):
+    """The reward since it was last asked for."""
+    b = s.instance[i]
+    decrease = float(s.rewarded[i] - worth(s, i))
+    result = float(0.0)
+    if s.task == RESCHEDULE:
+        slots = float(s.free_total[i]) / float(SLOT)  # all free cores, in slots: what a rate of 1 stands for
+        result = decrease / float(100 * SLOT)
+        if s.weight_memory > 0 and s.free_memory_total[i] > wp.int64(0):
+            share = float(s.rewarded_scraps[i] - s.memory_fragments[i]) / float(s.free_memory_total[i])
+            result = result + share * float(s.weight_memory) * 0.01 * slots
+        if s.cost > 0:
+            result = result - float(s.migrations[i] - s.rewarded_moves[i]) * float(s.cost) / float(BILLION) * slots
+    elif s.task == DYNAMIC:
+        result = decrease / float(BILLION)
+    else:
+        result = decrease / float(s.level_weight[b, s.unplaced.shape[1] - 1])
+    s.rewarded[i] = worth(s, i)
+    s.rewarded_scraps[i] = s.memory_fragments[i]
+    s.rewarded_moves[i] = s.migrations[i]
+    return result
+
+
+@wp.func
+def fail(s: State, i: int):
+    """An illegal action: the episode is over, and counts as if nothing but fragments, or unplaced VMs, were left."""
+    b = s.instance[i]
+    worst = wp.int64(BILLION) + wp.int64(s.cost) * wp.int64(s.mnl)
+    s.reward[i] = -float(s.free_total[i]) / float(SLOT) * (1.0 + float(s.cost) / float(BILLION) * float(s.mnl))
+    if s.task == DYNAMIC:
+        s.reward[i] = -float(worst - s.objective[i]) / float(BILLION)
+    if s.task == PACK:
+        worst = wp.int64(s.mnl)
+        for v in range(s.vms[b]):
+            worst = worst + s.level_weight[b, s.level[b, v]]
+        s.reward[i] = -float(worst - s.objective[i]) / float(s.level_weight[b, s.unplaced.shape[1] - 1])
+    s.objective[i] = worst
+    s.illegal[i] = wp.int8(1)
+    s.terminated[i] = wp.int8(1)
+    s.offered[i] = 0
+    s.class_count[i] = 0
+    s.key_count[i] = 0
+    clear_choice(s, i, 0)
+    s.action_mask[i, s.action_mask.shape[1] - 1] = wp.int8(0)
+
+
+@wp.func
+def step(s: State, i: int, action: int):
+    """Apply action ``action``; an illegal one ends the episode."""
+    s.reward[i] = 0.0
+    if s.terminated[i] == wp.int8(0):
+        s.steps[i] = s.steps[i] + 1
+        legal = action >= 0 and action < s.action_mask.shape[1]
+        if legal:
+            legal = s.action_mask[i, action] == wp.int8(1)
+        if legal:
+            apply(s, i, action)
+            settle(s, i)
+            s.reward[i] = reward_of(s, i)
+        else:
+            fail(s, i)

@@ -1,0 +1,179 @@
+"""Where a macro may send VMs: nodes sorted by what is free on them, and the moves it makes for the time being.
+
+Moves are made on the state itself and taken back, so that every later one sees the earlier ones; the sorting is of the
+state before them, so nodes that the draft has changed are looked at apart.
+"""
+
+import warp as wp
+
+from .simulator_class import side_gain, spares
+from .simulator_cluster import allowed, fits, occupy, vacate
+from .simulator_state import HARD, LATEST, LEVELS, SLOT, State
+
+RANKS = 6  # nodes kept of the hardest to complete, of every size
+
+
+@wp.func
+def level_of(s: State, i: int, n: int):
+    """What sinks are sorted by: free cores modulo a slot; where FR-64 counts, the free cores themselves."""
+    free = s.free_cores[i, n]
+    result = free % SLOT
+    if s.weight_64 > 0:
+        result = wp.min(free, LEVELS - 1)
+    return result
+
+
+@wp.func
+def sort_nodes(s: State, i: int):
+    """Sort the nodes that accept VMs by their level, and list the VMs of each node."""
+    b = s.instance[i]
+    for k in range(s.level_first.shape[1]):
+        s.level_first[i, k] = 0
+    for n in range(2 * s.hosts[b]):
+        s.node_vm[i, n] = -1
+        if s.constraints == 0 or s.drained[b, n // 2] == 0:
+            k = level_of(s, i, n) + 2
+            s.level_first[i, k] = s.level_first[i, k] + 1
+    for k in range(1, s.level_first.shape[1]):
+        s.level_first[i, k] = s.level_first[i, k] + s.level_first[i, k - 1]
+    for n in range(2 * s.hosts[b]):
+        if s.constraints == 0 or s.drained[b, n // 2] == 0:
+            k = level_of(s, i, n) + 1
+            s.by_level[i, s.level_first[i, k]] = n
+            s.level_first[i, k] = s.level_first[i, k] + 1
+    for back in range(s.vms[b]):
+        v = s.vms[b] - 1 - back
+        n = s.place[i, v]
+        if n >= 0 and s.movable[b, v] == 1:
+            s.vm_next[i, v] = s.node_vm[i, n]
+            s.node_vm[i, n] = v
+
+
+@wp.func
+def rank_sinks(s: State, i: int):
+    """For each size, the nodes with room for it that are hardest to complete, the fullest of them first."""
+    for size in range(1, SLOT):
+        found = int(0)
+        for easier in range(HARD):
+            for k in range(size, SLOT):
+                at = int(s.level_first[i, k])
+                while at < s.level_first[i, k + 1] and found < RANKS:
+                    n = s.by_level[i, at]
+                    if s.need[i, n] == HARD - easier:
+                        s.hardest[i, size, found] = n
+                        found += 1
+                    at += 1
+        for rest in range(found, RANKS):
+            s.hardest[i, size, rest] = -1
+
+
+@wp.func
+def is_sink(s: State, i: int, v: int, n: int, h: int):
+    """Whether VM v may go to node n, which is not on host h, without taking a slot that it does not fill."""
+    result = bool(False)
+    if n // 2 != h and s.place[i, v] != n and (s.doubled[s.instance[i], v] == 0 or n % 2 == 0):
+        if fits(s, i, v, n):
+            if spares(s, i, v, n):
+                result = allowed(s, i, v, n)
+    return result
+
+
+@wp.func
+def loss(s: State, i: int, v: int, n: int):
+    """What makes node n a bad sink of VM v: free cores modulo a slot; where FR-64 counts, the fragments it makes."""
+    result = level_of(s, i, n)
+    if s.weight_64 > 0:
+        result = 64 * (6400 - side_gain(s, i, v, n, -1)) + result
+    return result
+
+
+@wp.func
+def tightest_sink(s: State, i: int, v: int, h: int):
+    """The sink of a single VM with the least loss; -1 for none."""
+    best = int(-1)
+    least = int(LATEST)
+    for k in range(2 * s.draft_length[i]):  # what the draft has changed
+        n = s.draft_node[i, k // 2]
+        if k % 2 == 1:
+            n = s.draft_from[i, k // 2]
+        if is_sink(s, i, v, n, h):
+            if loss(s, i, v, n) < least:
+                best = n
+                least = loss(s, i, v, n)
+    k = s.need_cores[s.instance[i], v]
+    last = int(LEVELS)
+    if s.weight_64 == 0:
+        k = k % SLOT
+        last = SLOT
+    searching = bool(True)
+    while k < last and searching:
+        at = int(s.level_first[i, k])
+        found = bool(False)
+        while at < s.level_first[i, k + 1] and not found:
+            n = s.by_level[i, at]
+            if level_of(s, i, n) == k:
+                if is_sink(s, i, v, n, h):
+                    found = bool(True)
+                    if loss(s, i, v, n) < least:
+                        best = n
+                        least = loss(s, i, v, n)
+            at += 1
+        k += 1
+        searching = s.weight_64 > 0 or k <= least
+        if s.weight_64 == 0 and found:
+            searching = bool(False)
+    return best
+
+
+@wp.func
+def hardest_sink(s: State, i: int, v: int, h: int):
+    """The sink of a small VM that is hardest to complete; -1 for none."""
+    best = int(-1)
+    size = s.need_cores[s.instance[i], v]
+    for k in range(RANKS):
+        n = s.hardest[i, size, k]
+        if n >= 0 and best < 0:
+            if is_sink(s, i, v, n, h):
+                best = n
+    return best
+
+
+@wp.func
+def double_sink(s: State, i: int, v: int, h: int):
+    """The host that a double VM can go to with the least loss; -1 for none."""
+    best = int(-1)
+    least = int(LATEST)
+    for g in range(s.hosts[s.instance[i]]):
+        n = 2 * g
+        if g != h and fits(s, i, v, n):
+            lost = loss(s, i, v, n) + level_of(s, i, n + 1)
+            if lost < least:
+                if is_sink(s, i, v, n, h):
+                    best = n
+                    least = lost
+    return best
+
+
+@wp.func
+def move_draft(s: State, i: int, v: int, n: int):
+    """Make another move of the draft, for the time being."""
+    part = s.draft_length[i]
+    s.draft_vm[i, part] = v
+    s.draft_node[i, part] = n
+    s.draft_from[i, part] = s.place[i, v]
+    vacate(s, i, v, s.place[i, v])
+    occupy(s, i, v, n)
+    s.place[i, v] = n
+    s.draft_length[i] = part + 1
+
+
+@wp.func
+def take_back(s: State, i: int, kept: int):
+    """Take the moves of the draft back, but for the first ``kept``."""
+    while s.draft_length[i] > kept:
+        part = s.draft_length[i] - 1
+        v = s.draft_vm[i, part]
+        vacate(s, i, v, s.draft_node[i, part])
+        occupy(s, i, v, s.draft_from[i, part])
+        s.place[i, v] = s.draft_from[i, part]
+        s.draft_length[i] = part

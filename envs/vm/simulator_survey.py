@@ -1,0 +1,146 @@
+"""Classes: VMs that need not be told apart, on nodes that need not be told apart.
+
+Two nodes are of one class, have one key, if they have the same free cores modulo a slot, are as hard to complete, and
+either both or neither have been worked on. Where 64-core slots count as well, it is their free cores themselves, and
+whether the other node of the host has room for its half. Hosts, the places of double VMs, have the unordered pair of
+the residues of their nodes. A class of VMs has a flavor and the key of where they are.
+"""
+
+import warp as wp
+
+from .simulator_state import HALF, HOSTS_FROM, NOWHERE, PACK, SLOT, State
+
+
+@wp.func
+def node_key(s: State, i: int, n: int):
+    """Class of node n as a place of single VMs, below NODE_KEYS."""
+    free = s.free_cores[i, n]
+    result = (free % SLOT) * 12 + s.need[i, n] * 2 + s.touched[i, n]
+    if s.weight_64 > 0 or s.task == PACK:
+        other = n + 1 - 2 * (n % 2)
+        result = wp.min(free, 63) * 4 + int(s.free_cores[i, other] >= HALF) * 2 + s.touched[i, n]
+    return result
+
+
+@wp.func
+def host_key(s: State, i: int, h: int):
+    """Class of host h as a place of double VMs, from HOSTS_FROM to below NOWHERE."""
+    one = s.free_cores[i, 2 * h]
+    other = s.free_cores[i, 2 * h + 1]
+    result = int(0)
+    if s.weight_64 > 0 or s.task == PACK:
+        one = wp.min(one // 2, 31)
+        other = wp.min(other // 2, 31)
+        result = wp.min(one, other) * 32 + wp.max(one, other)
+    else:
+        one = one % SLOT
+        other = other % SLOT
+        touched = wp.max(s.touched[i, 2 * h], s.touched[i, 2 * h + 1])
+        result = (wp.min(one, other) * SLOT + wp.max(one, other)) * 2 + touched
+    return HOSTS_FROM + result
+
+
+@wp.func
+def key_of(s: State, i: int, v: int, n: int):
+    """Key of node n for VM v."""
+    result = int(NOWHERE)
+    if n >= 0:
+        if s.doubled[s.instance[i], v] == 1:
+            result = host_key(s, i, n // 2)
+        else:
+            result = node_key(s, i, n)
+    return result
+
+
+@wp.func
+def is_useful(s: State, i: int, v: int):
+    """Whether moving VM v can free anything at all where only FR-16 counts: whole slots cannot."""
+    result = s.need_cores[s.instance[i], v] % SLOT != 0
+    return result or s.weight_16 < 100 or s.task == PACK
+
+
+@wp.func
+def visit(s: State, i: int, key: int):
+    """Make sure that what is kept by this key is of this survey."""
+    if s.mark[i, key] != s.stamp[i]:
+        s.mark[i, key] = s.stamp[i]
+        s.first_class[i, key] = -1
+        s.first_node[i, key] = -1
+        s.key_row[i, key] = -1
+
+
+@wp.func
+def list_place(s: State, i: int, key: int, n: int):
+    """List node n, or the host it is the first node of, as a destination of this key; called from the last to the first."""
+    visit(s, i, key)
+    row = s.key_row[i, key]
+    if row < 0:
+        row = s.key_count[i]
+        if row < s.key_list.shape[1]:
+            s.key_list[i, row] = key
+            s.key_size[i, row] = 0
+            s.key_row[i, key] = row
+            s.key_count[i] = row + 1
+    if key >= HOSTS_FROM:
+        s.next_host[i, n] = s.first_node[i, key]
+    else:
+        s.next_node[i, n] = s.first_node[i, key]
+    s.first_node[i, key] = n
+    if row < s.key_list.shape[1]:
+        s.key_size[i, row] = s.key_size[i, row] + 1
+
+
+@wp.func
+def list_vm(s: State, i: int, v: int):
+    """Count VM v to its class."""
+    b = s.instance[i]
+    key = key_of(s, i, v, s.place[i, v])
+    visit(s, i, key)
+    c = s.first_class[i, key]
+    flavor = s.flavor[b, v]
+    found = bool(False)
+    while c >= 0 and not found:
+        if s.flavor[b, s.class_vm[i, c]] == flavor:
+            found = bool(True)
+        else:
+            c = s.class_next[i, c]
+    if found:
+        s.class_size[i, c] = s.class_size[i, c] + 1
+    elif s.class_count[i] < s.class_vm.shape[1]:
+        c = s.class_count[i]
+        s.class_vm[i, c] = v
+        s.class_key[i, c] = key
+        s.class_size[i, c] = 1
+        s.class_next[i, c] = s.first_class[i, key]
+        s.first_class[i, key] = c
+        s.class_count[i] = c + 1
+
+
+@wp.func
+def is_source(s: State, i: int, v: int):
+    """Whether VM v can be moved, placed or evicted."""
+    b = s.instance[i]
+    result = s.movable[b, v] == 1 and s.place[i, v] >= 0
+    if s.task == PACK and s.place[i, v] < 0:
+        result = bool(True)
+    if result:
+        result = is_useful(s, i, v)
+    return result
+
+
+@wp.func
+def survey(s: State, i: int):
+    """Find the classes of VMs and of destinations as things stand."""
+    b = s.instance[i]
+    s.stamp[i] = s.stamp[i] + 1
+    s.key_count[i] = 0
+    s.class_count[i] = 0
+    for back in range(s.hosts[b]):
+        h = s.hosts[b] - 1 - back
+        if s.constraints == 0 or s.drained[b, h] == 0:
+            list_place(s, i, host_key(s, i, h), 2 * h)
+            list_place(s, i, node_key(s, i, 2 * h + 1), 2 * h + 1)
+            list_place(s, i, node_key(s, i, 2 * h), 2 * h)
+    for v in range(s.vms[b]):
+        if is_source(s, i, v):
+            list_vm(s, i, v)
