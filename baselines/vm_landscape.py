@@ -1,7 +1,7 @@
 """What every single move of a cluster would gain, for all kinds of VMs and all nodes at once."""
 
 import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from typing import Self
 
 import numpy as np
@@ -9,6 +9,12 @@ import numpy as np
 from .vm_problem import HALF, MEMORY_SLOT, SLOT, UNPLACED, Cluster
 
 POTENTIAL = 0.3  # worth of a slot that is nearly there, against a whole one
+
+
+def descending(gains: np.ndarray) -> list[int]:
+    """Places of gains from the largest to the smallest, of equal ones the first; minus infinity is no gain."""
+    places = np.flatnonzero(gains > -np.inf)
+    return places[np.argsort(-gains[places], kind="stable")].tolist()
 
 
 def best_pairs(first: np.ndarray, second: np.ndarray) -> Iterator[tuple[float, int, int]]:
@@ -21,8 +27,7 @@ def best_pairs(first: np.ndarray, second: np.ndarray) -> Iterator[tuple[float, i
     Yields:
         The sum, the node of the first and the node of the second.
     """
-    ones = [n for n in np.argsort(-first, kind="stable").tolist() if first[n] > -np.inf]
-    others = [n for n in np.argsort(-second, kind="stable").tolist() if second[n] > -np.inf]
+    ones, others = descending(first), descending(second)
     heap = [(-float(first[ones[0]] + second[others[0]]), 0, 0)] if ones and others else []
     while heap:
         loss, i, j = heapq.heappop(heap)
@@ -60,6 +65,7 @@ class Landscape:
 
     Args:
         cluster: the state to begin with.
+        hosts: those whose VMs may be moved, and moved to; all when left out.
 
     Attributes:
         cluster: that state, for what never changes.
@@ -68,16 +74,21 @@ class Landscape:
         free: (hosts, 2, 2) free cores, then free memory, of each node.
         count: (kinds, nodes) VMs of a kind that may be moved, by where they are.
         node: (VMs,) where each VM is.
+        closed: (hosts,) whether a host accepts no VM.
         cost: of a migration.
         scale: to divide a gain by for a difference of objectives.
     """
 
-    def __init__(self, cluster: Cluster):
+    def __init__(self, cluster: Cluster, hosts: Collection[int] | None = None):
         conditions, instance = cluster.conditions, cluster.instance
         self.cluster = cluster
         self.node = np.array(cluster.node)
         flavors = np.stack([cluster.cores, cluster.memory, cluster.double], axis=1)
-        movable = np.array(cluster.movable) & (self.node >= 0)
+        closed = np.zeros(instance.hosts, dtype=bool)
+        if hosts is not None:
+            closed[:] = True
+            closed[list(hosts)] = False
+        movable = np.array(cluster.movable) & (self.node >= 0) & ~closed[self.node // 2]
         known, kind = np.unique(flavors[movable], axis=0, return_inverse=True)
         self.cores, self.memory, self.double = known[:, 0], known[:, 1], known[:, 2] == 1
         self.kind = np.full(instance.vms, -1)
@@ -85,7 +96,7 @@ class Landscape:
         self.free = np.stack([cluster.free_cores, cluster.free_memory], axis=1).reshape(-1, 2, 2).astype(np.int64)
         self.count = np.zeros((len(known), instance.nodes), dtype=np.int32)
         np.add.at(self.count, (self.kind[movable], self.node[movable]), 1)
-        self.drained = np.array(cluster.drained)
+        self.closed = closed | np.array(cluster.drained)
         total, memory = int(self.free[..., 0].sum()), int(self.free[..., 1].sum())
         self.scale = 100 * max(total, 1)
         self.weights = (
@@ -143,7 +154,7 @@ class Landscape:
         leave = self.worth(free + taken[:, None], potential) - now[:, None]
         after = free - taken[:, None]
         enter = self.worth(after, potential) - now[:, None]
-        legal = (after >= 0).all(axis=(-1, -2)) & ~self.drained[:, None]
+        legal = (after >= 0).all(axis=(-1, -2)) & ~self.closed[:, None]
         legal[self.double, :, 1] = False
         leave = np.where(self.count.reshape(kinds, hosts, 2) > 0, leave, -np.inf)
         return leave.reshape(kinds, -1), np.where(legal, enter, -np.inf).reshape(kinds, -1)
@@ -168,7 +179,7 @@ class Landscape:
         after[rows, sides] += size
         after[rows, 1 - sides] -= size
         gain = self.worth(after, potential) - self.worth(before, potential)
-        legal = (after >= 0).all(axis=(-1, -2)) & ~self.drained[hosts]
+        legal = (after >= 0).all(axis=(-1, -2)) & ~self.closed[hosts]
         return gain[legal], kinds[legal], nodes[legal]
 
     def moves(self, potential: float = 0.0, alike: int | None = None) -> Iterator[tuple[float, int, int]]:
@@ -202,7 +213,7 @@ class Landscape:
         change = taken[:, None] - taken[None]  # kind that leaves, kind that comes, side, node, cores and memory
         after = self.free[:, None] + change[:, :, None]
         gain = self.worth(after) - self.worth(self.free)[:, None]
-        legal = (after >= 0).all(axis=(-1, -2)) & (self.count.reshape(kinds, 1, hosts, 2) > 0) & ~self.drained[:, None]
+        legal = (after >= 0).all(axis=(-1, -2)) & (self.count.reshape(kinds, 1, hosts, 2) > 0) & ~self.closed[:, None]
         alike = self.double[:, None] == self.double[None]
         gain = np.where(legal & alike[:, :, None, None], gain, -np.inf).reshape(kinds, kinds, -1)
         room = self.gains()[1] > -np.inf
@@ -232,7 +243,7 @@ class Landscape:
     def legal(self, vm: int, node: int) -> bool:
         """Whether a VM that may be moved can go to a node now."""
         kind, host = self.kind[vm], node // 2
-        if node == self.node[vm] or self.drained[host] or (self.double[kind] and node % 2):
+        if node == self.node[vm] or self.closed[host] or (self.double[kind] and node % 2):
             return False
         sides = slice(None) if self.double[kind] else slice(node % 2, node % 2 + 1)
         fits = (self.free[host, sides] >= (self.cores[kind], self.memory[kind])).all()

@@ -44,8 +44,16 @@ class MoveModel(MoveRows):
     of memory on a node. These are maximised, less the cost of the migrations, in hundredths of a free core.
     """
 
-    def __init__(self, cluster: Cluster, kinds: list[Kind], hosts: Collection[int], rounds: int, limit: int):
-        super().__init__(cluster, kinds, hosts, rounds, limit)
+    def __init__(
+        self,
+        cluster: Cluster,
+        kinds: list[Kind],
+        hosts: Collection[int],
+        rounds: int,
+        limit: int,
+        cautious: bool = False,
+    ):
+        super().__init__(cluster, kinds, hosts, rounds, limit, cautious)
         conditions = cluster.conditions
         free, free_memory = sum(cluster.free_cores), sum(cluster.free_memory)
         weight_16 = 100 - conditions.weight_64 - conditions.weight_memory
@@ -84,13 +92,14 @@ class MoveModel(MoveRows):
 
     def _memory_slots(self) -> list[tuple[Any, int]]:
         """Slots of memory on each node, likewise."""
-        free, unit = self.cluster.free_memory, self.unit
-        return [
-            (self._count([(terms, free[n] // unit)], MEMORY_SLOT // unit, self.memory_room[n] // unit), free[n] // MEMORY_SLOT)
-            for n, terms in self._taken(self.rounds)[1].items()
-        ]
+        slots = []
+        for n, terms in self._taken(self.rounds)[1].items():
+            free = self.cluster.free_memory[n]
+            most = self.memory_room[n] // MEMORY_SLOT
+            slots.append((self._count([(terms, free / MEMORY_SLOT)], 1, most), free // MEMORY_SLOT))
+        return slots
 
-    def _count(self, rows: list[tuple[Any, int]], size: int, most: int) -> Any:
+    def _count(self, rows: list[tuple[Any, float]], size: int, most: int) -> Any:
         """A variable for the slots that what is free in the end has room for, in each row."""
         slots = self.model.add_integer_variable(lb=0, ub=most // size)
         for taken, free in rows:

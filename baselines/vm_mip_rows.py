@@ -1,6 +1,5 @@
 """Integer programs of VM rescheduling: how many VMs of each kind leave which nodes and arrive where."""
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Collection
 from typing import Any
@@ -13,7 +12,7 @@ class MoveRows:
     """What can be done: variables and rows of the integer program of an optimal set of moves.
 
     Without rounds it only asks what is where at the end. That is a relaxation: there may be no order in which the
-    moves find room. It is the program of Ding et al. (2023), who have a variable for each VM and node, in numbers of
+    moves find room. It is the program of Ding et al. (2025), who have a variable for each VM and node, in numbers of
     VMs that are alike. With rounds whatever arrives finds its room, and nobody whom it must not meet, before anything
     leaves in the same round: each solution can be carried out, and with as many rounds as migrations every sequence
     of moves is a solution.
@@ -24,20 +23,28 @@ class MoveRows:
         hosts: those where VMs may leave and arrive.
         rounds: 0 for the relaxation.
         limit: migrations at most.
+        cautious: whether VMs that are not told apart are thought to stay where they are, as far as groups go; else
+            they are thought to be in nobody's way.
     """
 
-    def __init__(self, cluster: Cluster, kinds: list[Kind], hosts: Collection[int], rounds: int, limit: int):
+    def __init__(
+        self,
+        cluster: Cluster,
+        kinds: list[Kind],
+        hosts: Collection[int],
+        rounds: int,
+        limit: int,
+        cautious: bool = False,
+    ):
         from ortools.math_opt.python import mathopt
 
         self.model, self.sum = mathopt.Model(), mathopt.LinearSum
         self.cluster, self.kinds, self.hosts, self.limit = cluster, kinds, sorted(hosts), limit
-        self.rounds, self.strict = max(rounds, 1), rounds > 0
+        self.rounds, self.strict, self.cautious = max(rounds, 1), rounds > 0, cautious
         self.present = [Counter(cluster.node[vm] for vm in kind.members) for kind in kinds]
         self.vms = {vm: index for index, kind in enumerate(kinds) for vm in kind.members}
         self.room, self.memory_room = rooms(cluster, self.vms)
         self.binding = memory_nodes(cluster, self.vms)
-        # memory is counted in units as large as possible, or the solver's tolerance would be whole MB
-        self.unit = math.gcd(MEMORY_SLOT, *(kind.memory for kind in kinds))
         self.enter: list[list[dict[int, Any]]] = []  # variables by round, kind and node
         self.leave: list[list[dict[int, Any]]] = []
         nodes = [self._may_enter(kind) for kind in kinds]
@@ -54,7 +61,9 @@ class MoveRows:
         for index, (kind, present, nodes) in enumerate(zip(self.kinds, self.present, may_enter, strict=True)):
             most = min(len(kind.members), self.limit)
             come = {
-                node: self.model.add_integer_variable(lb=0, ub=min(most, *(self.room[n] // kind.cores for n in kind.nodes(node))))
+                node: self.model.add_integer_variable(
+                    lb=0, ub=min(most, *(self.room[n] // kind.cores for n in kind.nodes(node)))
+                )
                 for node in nodes
             }
             sources = {node: min(most, count) for node, count in present.items()}
@@ -81,15 +90,21 @@ class MoveRows:
         ]
         if not kind.alone:
             return nodes
-        met = {
-            (group, cluster.place[group][cluster.node[other] // 2])
-            for group in cluster.groups_of[vm]
-            for other in cluster.groups[group]
-            if other not in self.vms and cluster.node[other] >= 0
-        }
+        closed = self._closed(vm)
         own = -1 if self.strict else cluster.node[vm]
-        groups = cluster.groups_of[vm]
-        return [n for n in nodes if n != own and not any((g, cluster.place[g][n // 2]) in met for g in groups)]
+        return [n for n in nodes if n != own and n // 2 not in closed]
+
+    def _closed(self, vm: int) -> set[int]:
+        """Hosts where a VM would meet another member of a group that stays."""
+        cluster, closed = self.cluster, set()
+        for group in cluster.groups_of[vm]:
+            at = cluster.place[group]
+            for other in cluster.groups[group]:
+                moves = other in self.vms and (self.kinds[self.vms[other]].alone or not self.cautious)
+                if other != vm and not moves and cluster.node[other] >= 0:
+                    place = at[cluster.node[other] // 2]
+                    closed |= {place} if at is cluster.place_of_host else {h for h in self.hosts if at[h] == place}
+        return closed
 
     def _net(self, index: int, nodes: Collection[int], steps: int) -> Any:
         """How many more of a kind are at some nodes after some rounds."""
@@ -98,7 +113,10 @@ class MoveRows:
         return self.sum(arrived) - self.sum(left)
 
     def _taken(self, steps: int, arriving: int = 0) -> tuple[dict, dict]:
-        """Cores and units of memory that each node loses in some rounds, and by what arrives in the next, as terms."""
+        """Cores and slots of memory that each node loses in some rounds, and by what arrives in the next, as terms.
+
+        Memory in slots, which floats hold exactly: in MB the solver's tolerance would be too small for its numbers.
+        """
         cores, memory = defaultdict(list), defaultdict(list)
         for index, kind in enumerate(self.kinds):
             parts = [(self.enter[s][index], 1) for s in range(steps + arriving)]
@@ -108,7 +126,7 @@ class MoveRows:
                     for n in kind.nodes(node):
                         cores[n].append(sign * kind.cores * variable)
                         if kind.memory:
-                            memory[n].append(sign * (kind.memory // self.unit) * variable)
+                            memory[n].append(sign * kind.memory / MEMORY_SLOT * variable)
         return cores, memory
 
     def _add_capacities(self, step: int) -> None:
@@ -117,7 +135,7 @@ class MoveRows:
         for node, terms in cores.items():
             self.model.add_linear_constraint(self.sum(terms) <= self.cluster.free_cores[node])
         for node in memory.keys() & self.binding:
-            self.model.add_linear_constraint(self.sum(memory[node]) <= self.cluster.free_memory[node] // self.unit)
+            self.model.add_linear_constraint(self.sum(memory[node]) <= self.cluster.free_memory[node] / MEMORY_SLOT)
 
     def _add_groups(self, step: int) -> None:
         """Whoever arrives is the only member of a group at its place."""
@@ -125,6 +143,8 @@ class MoveRows:
         alone = [kind.alone for kind in self.kinds]
         for group, members in enumerate(cluster.groups):
             kinds = {vm: self.vms[vm] for vm in members if vm in self.vms and alone[self.vms[vm]]}
+            if len(kinds) < 2:
+                continue
             arriving: dict[int, dict[int, list]] = defaultdict(lambda: defaultdict(list))
             for vm, index in kinds.items():
                 for node in self.enter[step][index]:
@@ -142,9 +162,11 @@ class MoveRows:
             here = at[cluster.node[vm] // 2] == place
             if not self.strict:  # those that are there now must leave, if to another node of the same place
                 if here:
-                    self.model.add_linear_constraint(self.sum(coming.values()) <= self.leave[0][index][cluster.node[vm]])
+                    self.model.add_linear_constraint(
+                        self.sum(coming.values()) <= self.leave[0][index][cluster.node[vm]]
+                    )
                 continue
-            own = [n for n in {*self.leave[step][index], *nodes.get(vm, ())} if at[n // 2] == place]
+            own = [n for n in sorted({*self.leave[step][index], *nodes.get(vm, ())}) if at[n // 2] == place]
             there = int(here) + self._net(index, own, step)
             for other, arrival in coming.items():
                 if other != vm:

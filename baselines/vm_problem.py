@@ -50,7 +50,7 @@ class Cluster:
         drained: of each host, whether it accepts no VM.
         groups: the members of each anti-affinity group.
         groups_of: the groups that each VM is in, by their numbers.
-        place: of each group, what counts as one place for it: the host or the rack, by host.
+        place: of each group, what counts as one place for it: ``place_of_host``, or the racks by host.
         members: of each group, how many members are at each place.
         used: migrations and evictions so far.
         evicted: VMs that were evicted.
@@ -76,14 +76,17 @@ class Cluster:
         self.drained: list[bool] = instance.drained.tolist() if judged else [False] * instance.hosts
         groups = instance.groups if judged else ()
         self.groups = [members for _, members in groups]
-        places = {"host": list(range(instance.hosts)), "rack": instance.rack.tolist()}
+        self.place_of_host = list(range(instance.hosts))
+        places = {"host": self.place_of_host, "rack": instance.rack.tolist()}
         self.place = [places[scope] for scope, _ in groups]
         self.groups_of: list[list[int]] = [[] for _ in range(instance.vms)]
         for group, members in enumerate(self.groups):
             for vm in members:
                 self.groups_of[vm].append(group)
         placed = [[vm for vm in members if self.node[vm] >= 0] for members in self.groups]
-        self.members = [Counter(at[self.node[vm] // 2] for vm in vms) for at, vms in zip(self.place, placed, strict=True)]
+        self.members = [
+            Counter(at[self.node[vm] // 2] for vm in vms) for at, vms in zip(self.place, placed, strict=True)
+        ]
         self.waiting = Counter(p for p, n in zip(self.priority, self.node, strict=True) if n < 0)
         self.used, self.evicted = 0, set()
 

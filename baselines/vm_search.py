@@ -1,13 +1,13 @@
 """Heuristics of VM rescheduling that look at single moves: fast, without bounds."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 import numpy as np
 
 from ..envs.core.errors import OptionError
 from ..envs.vm.instance import VMInstance
-from .vm_landscape import POTENTIAL, Landscape
+from .vm_landscape import POTENTIAL, Landscape, descending
 from .vm_order import order_moves
 from .vm_problem import Cluster, Plan
 
@@ -36,17 +36,18 @@ def plan_with(search: Callable, instance: VMInstance, conditions: Mapping | None
     return Plan(tuple(search(cluster, cluster.conditions.mnl, **options)), None, "feasible")
 
 
-def greedy(cluster: Cluster, limit: int) -> Moves:
+def greedy(cluster: Cluster, limit: int, hosts: Collection[int] | None = None) -> Moves:
     """Carry out the best single move as long as there is one that gains more than it costs.
 
     Args:
         cluster: the state; left as it is.
         limit: migrations at most.
+        hosts: those whose VMs may be moved, and moved to; all when left out.
 
     Returns:
         The moves, in order; ties go to the smallest kind of VMs, then to the lowest nodes.
     """
-    return _climb(Landscape(cluster), limit)
+    return _climb(Landscape(cluster, hosts), limit)
 
 
 def _climb(state: Landscape, limit: int) -> Moves:
@@ -111,8 +112,7 @@ def _swap(state: Landscape, first: tuple[int, int], second: tuple[int, int], par
     if parked:
         _, enter = state.gains()
         hosts = {first[1] // 2, second[1] // 2}
-        nodes = np.argsort(-enter[first[0]], kind="stable").tolist()
-        fits = (n for n in nodes if enter[first[0], n] > -np.inf and n // 2 not in hosts)
+        fits = (n for n in descending(enter[first[0]]) if n // 2 not in hosts)
         park = next((n for n in fits if not state.conflicts(one, n)), None)
         if park is None:
             return []
@@ -176,10 +176,10 @@ def _different(state: Landscape, width: int) -> Iterator[tuple[float, int, int]]
                 return
 
 
-def repack(cluster: Cluster, limit: int, batch: int = 5) -> Moves:
+def repack(cluster: Cluster, limit: int, batch: int = 2) -> Moves:
     """Take out some VMs at once and pack them anew by decreasing size; keep that where it gains anything.
 
-    A rule in the spirit of alpha-VBPP, vector bin packing of alpha VMs at a time, which Ding et al. (2023) compare
+    A rule in the spirit of alpha-VBPP, vector bin packing of alpha VMs at a time, which Ding et al. (2025) compare
     with; it is not theirs: VMs are taken by what their leaving gains and packed by what their arriving gains.
 
     Args:
@@ -191,39 +191,58 @@ def repack(cluster: Cluster, limit: int, batch: int = 5) -> Moves:
         The moves, in order.
     """
     state, now, moves = Landscape(cluster), cluster.copy(), []
-    tried = np.zeros(state.count.shape, dtype=bool)
+    tried, gained = np.zeros(state.count.shape, dtype=bool), True
     while len(moves) < limit:
         targets = _repacked(state.copy(), tried, min(batch, limit - len(moves)))
-        if not targets:
+        if not targets and not gained:
             break
-        order, _ = order_moves(now, targets)
-        after = state.copy()
-        for move in order.moves:
-            after.move(*move)
-        if after.value() - state.value() > state.cost * len(order.moves) + SMALL:
-            for vm, node in order.moves:
+        if not targets:
+            tried[:], gained = False, False  # once more from the start, as something has changed
+            continue
+        after = _gaining(state, now, targets)
+        if after:
+            state, done = after
+            moves, gained = moves + done, True
+            for vm, node in done:
                 now.put(vm, node)
-            state, moves = after, [*moves, *order.moves]
-            tried[:] = False
     return moves
+
+
+def _gaining(state: Landscape, now: Cluster, targets: dict[int, int]) -> tuple[Landscape, Moves] | None:
+    """The state after what can be carried out of some targets, and the moves, if that gains more than it costs."""
+    for promised in (True, False):
+        after, moves = state.copy(), list(targets.items())
+        if promised:  # is it worth looking for an order?
+            for vm, _ in moves:
+                after.take(vm)
+            for vm, node in moves:
+                after.put(vm, node)
+        else:
+            moves = list(order_moves(now, targets)[0].moves)
+            for vm, node in moves:
+                after.move(vm, node)
+        changed = sum(state.node[vm] != node for vm, node in moves)
+        if after.value() - state.value() <= state.cost * changed + SMALL:
+            return None
+    return after, moves
 
 
 def _repacked(state: Landscape, tried: np.ndarray, batch: int) -> dict[int, int]:
     """Where the VMs of a batch go, none of which was tried before; the state is spoiled."""
     taken: list[int] = []
+    before = tried.copy()
     while len(taken) < batch:
-        leave = np.where(tried, -np.inf, state.gains()[0])
+        leave = np.where(before, -np.inf, state.gains()[0])
         kind, node = np.unravel_index(int(leave.argmax()), leave.shape) if leave.size else (0, 0)
         if not leave.size or leave[kind, node] == -np.inf:
             break
-        if state.count[kind, node] == 1:
-            tried[kind, node] = True
+        tried[kind, node] = True
         taken.append(state.present(kind, node)[0])
         state.take(taken[-1])
     targets = {}
     for vm in sorted(taken, key=lambda vm: (-state.cores[state.kind[vm]], vm)):
         enter = state.gains(POTENTIAL)[1][state.kind[vm]]
-        node = next((n for n in np.argsort(-enter, kind="stable").tolist() if state.legal(vm, n)), None)
+        node = next((n for n in descending(enter) if not state.conflicts(vm, n)), None)
         if node is None:
             break
         targets[vm] = node

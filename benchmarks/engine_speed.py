@@ -28,6 +28,7 @@ CASES = (  # batch, threads, observation, forced moves applied by the simulator
     (1, 1, True, False),
 )
 FEW_CASES = (CASES[0], CASES[2], CASES[8])  # a push decision is a task; forced moves would hide some
+CLUSTER_CASES = ((64, 1, False, False), (64, 1, True, False), (1, 1, True, False))  # hundreds of hosts each
 WORKLOADS = {  # name of the row: preset, options, cases
     "job-shop": {
         "15x15 non-delay": ("15x15", {"construction": "non-delay"}, CASES),
@@ -47,6 +48,16 @@ WORKLOADS = {  # name of the row: preset, options, cases
         "random-30, plan with pilot": (
             "random-30", {"choice": 3, "pilot": "rank-oct", "observation": "ready"}, FEW_CASES,
         ),
+    },
+    "vm": {  # of moves in two steps, both count: a migration is two of these decisions
+        "medium, moves in two steps": ("medium", {"moves": "vm"}, CLUSTER_CASES),
+        "medium, class moves": ("medium", {}, CLUSTER_CASES),
+        "medium, macros": ("medium", {"moves": "macro"}, CLUSTER_CASES),
+        "hosts-30, class moves": ("hosts-30", {}, CLUSTER_CASES),
+        "hosts-30, macros": ("hosts-30", {"moves": "macro"}, CLUSTER_CASES),
+        "hosts-30, macros, FR-64": ("hosts-30", {"moves": "macro", "weight_64": 100}, CLUSTER_CASES),
+        "churn-50-5, class moves": ("churn-50-5", {"copy_rate": 1000}, CLUSTER_CASES),
+        "pods-16x4, class moves": ("pods-16x4", {}, CLUSTER_CASES),
     },
 }  # fmt: skip
 

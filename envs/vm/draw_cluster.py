@@ -39,7 +39,7 @@ def draw(ax: Axes, view: View, after: bool, font: float, bars: bool, words: bool
     """
     (_bars if bars else _grid)(ax, view, after, font, words)
     if words:
-        room = ax.get_window_extent().width / ax.figure.dpi * 72 / (0.49 * font)
+        room = ax.get_window_extent().width / ax.figure.dpi * 72 / (0.42 * font + 0.7)  # letters
         pairs = zip(view.headings(False), view.headings(True), strict=True)
         fitting = (pair for pair in pairs if max(map(len, pair)) <= room)  # both say the same, or neither does
         ax.set_title(next(fitting, ("", ""))[after], fontsize=font, color=INK, loc="left", pad=0.45 * font)

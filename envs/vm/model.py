@@ -107,7 +107,7 @@ class Model:
     def actions(self) -> int:
         """Candidates of a decision at most, stopping included."""
         if self.options.moves == "vm":
-            return max(self.vms, 2 * self.hosts + 1) + 1
+            return self.vms + 2 * self.hosts + 2
         if self.options.moves == "macro":
             return self.options.choice + 1
         return min(self.options.choice, self.vms * (2 * self.hosts + 1)) + 1
@@ -131,13 +131,13 @@ class Model:
         nodes = 2 * self.hosts
         return {
             "node": nodes, "host": self.hosts, "vm": self.vms, "vm_offset": self.vms + 1, "flavor": self.flavors,
-            "level": self.levels, "conflict": self.conflicts, "event": self.events, "size": int(SLOT),
+            "flavor_offset": self.flavors + 1,
+            "level": self.levels, "band": 3, "conflict": self.conflicts, "event": self.events, "size": int(SLOT),
             "entry": self.entries, "action": self.actions,
             "key": KEYS if classes else 0, "place": min(3 * self.hosts, MOST_CLASSES) if classes else 0,
             "source": min(self.vms, MOST_CLASSES) if classes else 0,
-            "level_of_room": int(LEVELS) + 3 if macros else 0, "list_node": nodes if macros else 0,
-            "list_vm": self.vms if macros else 0, "rank": RANKS if macros else 0,
-            "part": int(PARTS) if macros else 0, "hash": 4 * self.actions + 64 if macros else 0,
+            "level_of_room": int(LEVELS) + 3 if macros else 0, "list_node": nodes if macros else 0, "rank": RANKS if macros else 0,
+            "chosen_vm": 0 if classes else self.vms, "part": int(PARTS) if macros else 0, "hash": 4 * self.actions + 64 if macros else 0,
             "work": spec.works, "resource": spec.resources, "edge": spec.edges, "arc": spec.precedences,
             "work_feature": len(spec.work), "resource_feature": len(spec.resource),
             "context_feature": len(spec.context), "edge_feature": len(spec.assignment),
@@ -211,6 +211,8 @@ class Model:
             "need_cores": cores, "need_memory": memory, "memory": instance.memory, "doubled": instance.numas == 2,
             "movable": instance.movable | free, "flavor": flavor, "level": level + skipped, "level_weight": weights,
             "start_node": instance.node, "flavors": len(flavor_vm), "flavor_vm": flavor_vm,
+            "member_first": np.searchsorted(np.sort(flavor), np.arange(len(flavor_vm) + 1)),
+            "member": np.argsort(flavor, kind="stable"),
             "conflict_first": first, "conflict": conflict, "events": len(time), "event_time": time, "event": event,
         }  # fmt: skip
 

@@ -355,7 +355,7 @@ def class_of(s: State, i: int, v: int):
         c = s.first_class[i, key]
         found = bool(False)
         while c >= 0 and not found:
-            found = s.flavor[b, s.class_vm[i, c]] == s.flavor[b, v]
+            found = s.class_flavor[i, c] == s.flavor[b, v]
             if not found:
                 c = s.class_next[i, c]
     return c

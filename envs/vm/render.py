@@ -91,7 +91,7 @@ def gantt_ansi(schedule: Schedule, width: int = 80) -> str:
     if not isinstance(width, (int, np.integer)) or width < 20:
         raise OptionError(f"width must be an integer of at least 20, got {width!r}")
     view = View(schedule)
-    lines = [view.caption, "a host is two nodes: . full, o whole slots of 16 free, 1-9 a-f a fragment of so many cores"]
+    lines = [view.caption, "a host is two nodes: . full, o free in 16s, 1-f fragment"]
     for when, free in zip(view.moments, (view.before, view.after), strict=True):
         lines += [f"{when}:", *_grid(free, width)]
     lines += [f"{view.curve_name}, by {view.axis_name}:", *_curve(view, width)]

@@ -16,7 +16,7 @@ import warp as wp
 
 from ..core.rng import instance_of
 from .simulator_class import offer_classes
-from .simulator_cluster import count_small, evaluate, give, left, occupy, weighted
+from .simulator_cluster import evaluate, exchange, give, left, list_at, update_need, weighted
 from .simulator_evacuate import offer_evacuations
 from .simulator_events import evict, is_over, migrate, pass_to, put, wait
 from .simulator_macro import measure, offer_completions
@@ -64,12 +64,13 @@ def offer(s: State, i: int):
     last = s.action_mask.shape[1] - 1
     s.action_mask[i, last] = wp.int8(1)
     if s.moves == VM:
-        clear_choice(s, i, 0)
         if s.chosen[i] >= 0:
             s.action_mask[i, last] = wp.int8(0)
             offer_nodes(s, i)
         elif left(s, i) > 0 or s.task == PACK:
             offer_vms(s, i)
+        else:
+            clear_choice(s, i, 0)
     elif left(s, i) > 0 or s.task == PACK:
         a = int(0)
         if s.moves == CLASS:
@@ -116,7 +117,7 @@ def apply(s: State, i: int, a: int):
         else:
             finish(s, i)
     elif s.moves == VM and s.chosen[i] < 0:
-        s.chosen[i] = a
+        s.chosen[i] = s.vm[i, a]
     elif s.moves == MACRO:
         part = int(0)
         while part < s.length[i, a]:
@@ -200,6 +201,9 @@ def clear_cluster(s: State, i: int):
         s.free_cores[i, n] = 0
         s.free_memory[i, n] = 0
         s.touched[i, n] = 0
+        s.node_vm[i, n] = -1
+        for f in range(s.flavors[b]):
+            s.flavor_count[i, n, f] = 0
         for size in range(SLOT):
             s.small[i, n, size] = 0
     for n in range(2 * s.hosts[b]):
@@ -214,14 +218,18 @@ def place_all(s: State, i: int):
         s.unplaced[i, k] = 0
     for v in range(s.vms[b]):
         n = s.start_node[b, v]
-        s.place[i, v] = n
+        s.place[i, v] = -1
         s.evicted[i, v] = 0
         if n >= 0:
-            occupy(s, i, v, n)
+            exchange(s, i, v, n, -1)
         elif s.task == PACK:
             s.unplaced[i, s.level[b, v]] = s.unplaced[i, s.level[b, v]] + 1
+    for back in range(s.vms[b]):  # from the last to the first: each one is put before those listed
+        v = s.vms[b] - 1 - back
+        if s.start_node[b, v] >= 0:
+            list_at(s, i, v, s.start_node[b, v])
     for n in range(2 * s.hosts[b]):
-        count_small(s, i, 0, n, 0)
+        update_need(s, i, n)
 
 
 @wp.func

@@ -97,37 +97,54 @@ def spares(s: State, i: int, v: int, n: int):
 
 
 @wp.func
-def write(s: State, i: int, a: int, v: int, n: int, kind: int):
+def both_gains(s: State, i: int, v: int, n: int, source_gain: int):
+    """Decrease of the weighted fragments when VM v moves to node n, of which one side is known."""
+    result = int(0)
+    if n >= 0 and s.place[i, v] >= 0:
+        result = source_gain + side_gain(s, i, v, n, -1)
+        if s.weight_64 > 0 and s.place[i, v] // 2 == n // 2:
+            result = move_gain(s, i, v, n)
+    return result
+
+
+@wp.func
+def write(s: State, i: int, a: int, v: int, n: int, kind: int, source_gain: int, gain: int):
     """The columns of action a: VM v goes to node n."""
     b = s.instance[i]
     s.vm[i, a] = v
     s.node[i, a] = n
     s.source[i, a] = s.place[i, v]
     s.cores[i, a] = s.need_cores[b, v]
-    s.gain[i, a] = 0
-    s.source_gain[i, a] = 0
-    s.room[i, a] = 0
+    s.gain[i, a] = gain
+    s.source_gain[i, a] = source_gain
     s.length[i, a] = 1
     s.waste[i, a] = 0
     s.importance[i, a] = s.level[b, v]
     s.kind[i, a] = kind
-    if s.place[i, v] >= 0:
-        s.source_gain[i, a] = side_gain(s, i, v, s.place[i, v], 1)
+    room = int(0)
     if n >= 0:
-        s.room[i, a] = s.free_cores[i, n]
+        room = s.free_cores[i, n]
         if s.doubled[b, v] == 1:
-            s.room[i, a] = s.room[i, a] + s.free_cores[i, n + 1]
-        if s.place[i, v] >= 0:
-            s.gain[i, a] = move_gain(s, i, v, n)
+            room += s.free_cores[i, n + 1]
+    s.room[i, a] = room
     s.action_mask[i, a] = wp.int8(1)
     s.only[i] = a
     s.offered[i] = s.offered[i] + 1
 
 
 @wp.func
+def leaving_gain(s: State, i: int, v: int):
+    """Decrease of the weighted fragments where VM v is when it leaves."""
+    result = int(0)
+    if s.place[i, v] >= 0:
+        result = side_gain(s, i, v, s.place[i, v], 1)
+    return result
+
+
+@wp.func
 def first_of(s: State, i: int, v: int, key: int):
     """The first node of a key that VM v may go to; -1 for none."""
-    n = s.first_node[i, key]
+    n = int(s.first_node[i, key])
     while n >= 0 and not may_go(s, i, v, n):
         if key >= HOSTS_FROM:
             n = s.next_host[i, n]
@@ -137,87 +154,142 @@ def first_of(s: State, i: int, v: int, key: int):
 
 
 @wp.func
-def band(s: State, i: int, v: int, n: int):
-    """0 for moves that free something, 1 for those that come closest to it, 2 for the others."""
-    result = int(0)
-    if s.task != PACK:
-        if move_gain(s, i, v, n) <= 0:
-            result = 2
-            free = s.free_cores[i, n] - s.need_cores[s.instance[i], v]
-            if free % SLOT == 0 or s.touched[i, s.place[i, v]] == 1 or s.need[i, s.place[i, v]] <= 2:
-                result = 1
+def suits(s: State, i: int, c: int, row: int):
+    """Whether VMs of class c should go to places of this row's key: of their kind, and no slot is taken there in vain."""
+    v = s.class_vm[i, c]
+    key = s.key_list[i, row]
+    result = bool(False)
+    if (key >= HOSTS_FROM) == (s.doubled[s.instance[i], v] == 1):
+        result = s.task == PACK
+        if not result:
+            result = spares(s, i, v, s.first_node[i, key])
     return result
 
 
 @wp.func
-def pair(s: State, i: int, c: int, row: int):
-    """Where a VM of class c goes if it goes to the key of this row; -1 if it cannot, or should not."""
-    v = s.class_vm[i, c]
-    key = s.key_list[i, row]
-    n = int(-1)
-    if (key >= HOSTS_FROM) == (s.doubled[s.instance[i], v] == 1):
-        first = s.first_node[i, key]
-        good = s.task == PACK
-        if not good:
-            good = spares(s, i, v, first)
-        if good:
-            n = first_of(s, i, v, key)
-            if n >= 0 and s.task != PACK and s.weight_64 > 0:
-                if not spares(s, i, v, n):
-                    n = -1
-    return n
+def band(s: State, i: int, v: int, n: int, gain: int):
+    """Which moves are offered first: 0 for those that free something, 1 for those that come closest to it, 2 for others.
+
+    It is the same for all moves of VM v's class to places like node n.
+    """
+    result = int(0)
+    at = s.place[i, v]
+    if s.task != PACK and at >= 0 and gain <= 0:
+        result = 2
+        whole = (s.free_cores[i, n] - s.need_cores[s.instance[i], v]) % SLOT == 0
+        if whole or s.touched[i, at] == 1 or s.need[i, at] <= 2:
+            result = 1
+    return result
 
 
 @wp.func
-def offer_pairs(s: State, i: int, lowest: int, highest: int, a: int):
-    """Offer the pairs of a class and a key whose band is within bounds, from action a on; returns the next one.
+def last_band(s: State, i: int, wanted: int):
+    """The last band of which anything can be offered; counting says how many fit."""
+    before = int(0)
+    result = int(0)
+    for k in range(s.band_count.shape[1]):
+        if before < wanted:
+            result = k
+        before += s.band_count[i, k]
+    return result
 
-    Those that no action is left for are counted, not written.
+
+@wp.func
+def offer_pair(s: State, i: int, c: int, row: int, a: int, source_gain: int):
+    """Offer class c to this row's key as action a, if any VM and place can be found; returns the next action."""
+    v = s.class_vm[i, c]
+    n = first_of(s, i, v, s.key_list[i, row])
+    next = int(a)
+    if n >= 0:
+        write(s, i, a, v, n, int(s.place[i, v] < 0), source_gain, both_gains(s, i, v, n, source_gain))
+        s.action_class[i, a] = c
+        s.action_key[i, a] = row
+        next += 1
+    return next
+
+
+@wp.func
+def visit_class(s: State, i: int, c: int, cut: int, allowance: int, first: int):
+    """Count the pairs of class c and a key by their band (cut -1), or offer those before band ``cut`` and some of it.
+
+    Returns the next action and what is left of the allowance.
     """
+    v = s.class_vm[i, c]
+    b = s.instance[i]
+    simple = s.weight_64 == 0 and s.weight_16 > 0 and s.task != PACK
+    is_double = s.doubled[b, v] == 1
+    least = int(0)
+    if simple:
+        least = s.need_cores[b, v] % SLOT
+    source_gain = leaving_gain(s, i, v)
+    a = int(first)
+    room = int(allowance)
+    for row in range(s.key_count[i]):
+        if s.key_residue[i, row] >= least and (s.key_list[i, row] >= HOSTS_FROM) == is_double:
+            good = simple
+            if not good:
+                good = suits(s, i, c, row)
+            if good:
+                n = s.first_node[i, s.key_list[i, row]]
+                k = band(s, i, v, n, source_gain + side_gain(s, i, v, n, -1))
+                if cut < 0:
+                    s.band_count[i, k] = s.band_count[i, k] + 1
+                elif k < cut or (k == cut and room > 0):
+                    after = offer_pair(s, i, c, row, a, source_gain)
+                    if k == cut:
+                        room -= after - a
+                    a = after
+    return a, room
+
+
+@wp.func
+def visit_pairs(s: State, i: int, cut: int, allowance: int):
+    """Count or offer the pairs of all classes, see visit_class; returns the next action."""
+    a = int(0)
+    room = int(allowance)
     budget = left(s, i)
     for c in range(s.class_count[i]):
-        v = s.class_vm[i, c]
         if budget > 0 or s.class_key[i, c] == NOWHERE:
-            for row in range(s.key_count[i]):
-                n = pair(s, i, c, row)
-                wanted = n >= 0
-                if wanted and highest - lowest < 2:
-                    wanted = band(s, i, v, n) >= lowest and band(s, i, v, n) <= highest
-                if wanted:
-                    if a < s.action_mask.shape[1] - 1:
-                        write(s, i, a, v, n, int(s.place[i, v] < 0))
-                        s.action_class[i, a] = c
-                        s.action_key[i, a] = row
-                    a += 1
+            after, rest = visit_class(s, i, c, cut, room, a)
+            a = after
+            room = rest
     return a
+
+
+@wp.func
+def offer_pairs(s: State, i: int):
+    """Offer the pairs of a class and a key; returns the next action. If there are too many, the last band is cut short."""
+    last = s.action_mask.shape[1] - 1
+    for k in range(s.band_count.shape[1]):
+        s.band_count[i, k] = 0
+    visit_pairs(s, i, -1, 0)
+    cut = last_band(s, i, last)
+    room = int(last)
+    for k in range(cut):
+        room -= s.band_count[i, k]
+    return visit_pairs(s, i, cut, room)
 
 
 @wp.func
 def offer_evictions(s: State, i: int, a: int):
     """Pack: offer to evict a VM of each class, from action a on; returns the next one."""
+    next = int(a)
     for c in range(s.class_count[i]):
         v = s.class_vm[i, c]
-        if s.class_key[i, c] != NOWHERE and a < s.action_mask.shape[1] - 1:
+        if s.class_key[i, c] != NOWHERE and next < s.action_mask.shape[1] - 1:
             if may_evict(s, i, v):
-                write(s, i, a, v, -1, 2)
-                s.action_class[i, a] = c
-                s.action_key[i, a] = -1
-                a += 1
-    return a
+                write(s, i, next, v, -1, 2, 0, 0)
+                s.action_class[i, next] = c
+                s.action_key[i, next] = -1
+                next += 1
+    return next
 
 
 @wp.func
 def offer_classes(s: State, i: int):
-    """Offer class moves; returns the next action. Where there are too many, those that free something come first."""
+    """Offer class moves; returns the next action."""
     survey(s, i)
-    last = s.action_mask.shape[1] - 1
-    a = offer_pairs(s, i, 0, 2, 0)
-    if a > last and s.task != PACK:
-        a = int(0)
-        for wanted in range(3):
-            if a < last:
-                a = offer_pairs(s, i, wanted, wanted, a)
-    a = wp.min(a, last)
+    a = offer_pairs(s, i)
     if s.task == PACK:
         a = offer_evictions(s, i, a)
     return a

@@ -45,38 +45,86 @@ def give(s: State, i: int, n: int, cores: int, memory: int):
     s.memory_fragments[i] = s.memory_fragments[i] + wp.int64(scraps)
     s.free_total[i] = s.free_total[i] + cores
     s.free_memory_total[i] = s.free_memory_total[i] + wp.int64(memory)
+    s.key_of_node[i, 2 * h] = -1  # out of date: keys of a node may depend on the other one
+    s.key_of_node[i, 2 * h + 1] = -1
 
 
 @wp.func
-def count_small(s: State, i: int, v: int, n: int, change: int):
-    """Keep count of the small VMs on node n, of which v is perhaps one, and of how hard it is to complete."""
-    b = s.instance[i]
-    size = s.need_cores[b, v]
-    if s.doubled[b, v] == 0 and size < SLOT and s.movable[b, v] == 1:
-        s.small[i, n, size] = s.small[i, n, size] + change
+def update_need(s: State, i: int, n: int):
+    """Find anew how hard node n is to complete."""
     s.need[i, n] = need_of(s, i, n, s.free_cores[i, n] % SLOT, 0)
+
+
+@wp.func
+def exchange(s: State, i: int, v: int, n: int, sign: int):
+    """Give what VM v needs back to node n (sign 1), or take it from there (sign -1)."""
+    b = s.instance[i]
+    cores = s.need_cores[b, v]
+    give(s, i, n, sign * cores, sign * s.need_memory[b, v])
+    if s.doubled[b, v] == 1:
+        give(s, i, n + 1, sign * cores, sign * s.need_memory[b, v])
+    elif cores < SLOT and s.movable[b, v] == 1:
+        s.small[i, n, cores] = s.small[i, n, cores] - sign
 
 
 @wp.func
 def occupy(s: State, i: int, v: int, n: int):
     """Take what VM v needs at node n."""
-    b = s.instance[i]
-    give(s, i, n, -s.need_cores[b, v], -s.need_memory[b, v])
-    if s.doubled[b, v] == 1:
-        give(s, i, n + 1, -s.need_cores[b, v], -s.need_memory[b, v])
-        count_small(s, i, v, n + 1, 0)
-    count_small(s, i, v, n, 1)
+    exchange(s, i, v, n, -1)
+    update_need(s, i, n)
+    if s.doubled[s.instance[i], v] == 1:
+        update_need(s, i, n + 1)
 
 
 @wp.func
 def vacate(s: State, i: int, v: int, n: int):
     """Give back what VM v has at node n."""
+    exchange(s, i, v, n, 1)
+    update_need(s, i, n)
+    if s.doubled[s.instance[i], v] == 1:
+        update_need(s, i, n + 1)
+
+
+@wp.func
+def list_at(s: State, i: int, v: int, n: int):
+    """VM v is at node n from now on."""
     b = s.instance[i]
-    give(s, i, n, s.need_cores[b, v], s.need_memory[b, v])
-    if s.doubled[b, v] == 1:
-        give(s, i, n + 1, s.need_cores[b, v], s.need_memory[b, v])
-        count_small(s, i, v, n + 1, 0)
-    count_small(s, i, v, n, -1)
+    s.place[i, v] = n
+    if s.movable[b, v] == 1:
+        f = s.flavor[b, v]
+        s.flavor_count[i, n, f] = s.flavor_count[i, n, f] + 1
+        last = int(-1)
+        u = int(s.node_vm[i, n])
+        while u >= 0 and u < v:
+            last = u
+            u = s.vm_next[i, u]
+        s.vm_next[i, v] = u
+        if last < 0:
+            s.node_vm[i, n] = v
+        else:
+            s.vm_next[i, last] = v
+
+
+@wp.func
+def unlist(s: State, i: int, v: int):
+    """VM v is no longer where it was."""
+    b = s.instance[i]
+    n = s.place[i, v]
+    s.place[i, v] = -1
+    if s.movable[b, v] == 1:
+        f = s.flavor[b, v]
+        s.flavor_count[i, n, f] = s.flavor_count[i, n, f] - 1
+        if s.may.shape[1] > 0:
+            s.may[i, v] = wp.int8(0)
+        last = int(-1)
+        u = int(s.node_vm[i, n])
+        while u != v:
+            last = u
+            u = s.vm_next[i, u]
+        if last < 0:
+            s.node_vm[i, n] = s.vm_next[i, v]
+        else:
+            s.vm_next[i, last] = s.vm_next[i, v]
 
 
 @wp.func

@@ -5,7 +5,7 @@ At equal times departures come first, then the end of a copy, then arrivals; eac
 
 import warp as wp
 
-from .simulator_cluster import left, may_go, occupy, rate, vacate
+from .simulator_cluster import left, list_at, may_go, occupy, rate, unlist, vacate
 from .simulator_state import DYNAMIC, LATEST, SLOT, State
 
 
@@ -57,7 +57,8 @@ def end_copy(s: State, i: int):
     """The VM that is being copied is now where it goes to, and no longer where it was."""
     v = s.copied[i]
     leave(s, i, v, s.place[i, v])
-    s.place[i, v] = s.copied_to[i]
+    unlist(s, i, v)
+    list_at(s, i, v, s.copied_to[i])
     s.copied[i] = -1
 
 
@@ -66,7 +67,7 @@ def depart(s: State, i: int, v: int):
     """VM v ends, also while it is being copied; one that was rejected is not there."""
     if s.place[i, v] >= 0:
         vacate(s, i, v, s.place[i, v])
-        s.place[i, v] = -1
+        unlist(s, i, v)
         if s.copied[i] == v:
             vacate(s, i, v, s.copied_to[i])
             s.copied[i] = -1
@@ -90,7 +91,7 @@ def admit(s: State, i: int, v: int):
                 least = room
     if best >= 0:
         arrive(s, i, v, best)
-        s.place[i, v] = best
+        list_at(s, i, v, best)
     else:
         s.rejected[i] = s.rejected[i] + 1
 
@@ -196,8 +197,9 @@ def migrate(s: State, i: int, v: int, n: int):
     else:
         note(s, i, v, n, s.log_count[i], s.log_count[i])
         leave(s, i, v, s.place[i, v])
+        unlist(s, i, v)
         arrive(s, i, v, n)
-        s.place[i, v] = n
+        list_at(s, i, v, n)
         s.migrations[i] = s.migrations[i] + 1
 
 
@@ -206,7 +208,7 @@ def put(s: State, i: int, v: int, n: int):
     """Pack: place VM v at node n."""
     note(s, i, v, n, s.log_count[i], s.log_count[i])
     arrive(s, i, v, n)
-    s.place[i, v] = n
+    list_at(s, i, v, n)
     level = s.level[s.instance[i], v]
     s.unplaced[i, level] = s.unplaced[i, level] - 1
 
@@ -216,7 +218,7 @@ def evict(s: State, i: int, v: int):
     """Pack: take VM v off its node."""
     note(s, i, v, -1, s.log_count[i], s.log_count[i])
     vacate(s, i, v, s.place[i, v])
-    s.place[i, v] = -1
+    unlist(s, i, v)
     s.evicted[i, v] = 1
     level = s.level[s.instance[i], v]
     s.unplaced[i, level] = s.unplaced[i, level] + 1

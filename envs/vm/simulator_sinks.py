@@ -25,12 +25,11 @@ def level_of(s: State, i: int, n: int):
 
 @wp.func
 def sort_nodes(s: State, i: int):
-    """Sort the nodes that accept VMs by their level, and list the VMs of each node."""
+    """Sort the nodes that accept VMs by their level."""
     b = s.instance[i]
     for k in range(s.level_first.shape[1]):
         s.level_first[i, k] = 0
     for n in range(2 * s.hosts[b]):
-        s.node_vm[i, n] = -1
         if s.constraints == 0 or s.drained[b, n // 2] == 0:
             k = level_of(s, i, n) + 2
             s.level_first[i, k] = s.level_first[i, k] + 1
@@ -41,12 +40,6 @@ def sort_nodes(s: State, i: int):
             k = level_of(s, i, n) + 1
             s.by_level[i, s.level_first[i, k]] = n
             s.level_first[i, k] = s.level_first[i, k] + 1
-    for back in range(s.vms[b]):
-        v = s.vms[b] - 1 - back
-        n = s.place[i, v]
-        if n >= 0 and s.movable[b, v] == 1:
-            s.vm_next[i, v] = s.node_vm[i, n]
-            s.node_vm[i, n] = v
 
 
 @wp.func

@@ -1,12 +1,12 @@
 """Moves in two steps, as published with VMR2L (Ding et al. 2025): which VM, and then which node it goes to.
 
-The first A - 1 actions are VMs in the first step and nodes in the second one; where VMs can be evicted, the action
-after the nodes does it.
+Actions are the VMs, for the first step, then the nodes, for the second one, then eviction, then stopping. What is known of
+a VM as a candidate is found anew only where something has changed.
 """
 
 import warp as wp
 
-from .simulator_class import write
+from .simulator_class import both_gains, leaving_gain, write
 from .simulator_cluster import fits, left, may_go
 from .simulator_events import may_evict
 from .simulator_state import PACK, State
@@ -51,23 +51,96 @@ def rooms(s: State, i: int, f: int):
 
 
 @wp.func
+def may_be_chosen(s: State, i: int, v: int):
+    """Whether there is anything to choose for VM v."""
+    b = s.instance[i]
+    good = bool(False)
+    if is_free_to_go(s, i, v):
+        rooms_of_flavor = s.flavor_rooms[i, s.flavor[b, v]]
+        good = rooms_of_flavor > 1
+        if rooms_of_flavor == 1 or (s.constraints == 1 and s.conflict_first[b, v + 1] > s.conflict_first[b, v]):
+            good = has_place(s, i, v)  # the only room may be where it is
+        if not good and s.task == PACK:
+            good = may_evict(s, i, v)
+    return good
+
+
+@wp.func
+def refresh_vm(s: State, i: int, v: int):
+    """The columns of VM v as an action, and whether it is one."""
+    b = s.instance[i]
+    n = s.place[i, v]
+    s.may[i, v] = wp.int8(may_be_chosen(s, i, v))
+    s.vm[i, v] = v
+    s.node[i, v] = -1
+    s.source[i, v] = n
+    s.cores[i, v] = s.need_cores[b, v]
+    s.gain[i, v] = 0
+    s.room[i, v] = 0
+    s.length[i, v] = 1
+    s.waste[i, v] = 0
+    s.importance[i, v] = s.level[b, v]
+    s.kind[i, v] = int(n < 0)
+    s.source_gain[i, v] = leaving_gain(s, i, v)
+
+
+@wp.func
+def refresh_flavor(s: State, i: int, f: int):
+    """The VMs of flavor f as actions."""
+    b = s.instance[i]
+    for k in range(s.member_first[b, f], s.member_first[b, f + 1]):
+        refresh_vm(s, i, s.member[b, k])
+
+
+@wp.func
+def count_rooms(s: State, i: int):
+    """Count the places of each flavor, and refresh its VMs where that has become another matter."""
+    for f in range(s.flavors[s.instance[i]]):
+        count = rooms(s, i, f)
+        changed = count != s.flavor_rooms[i, f] or count == 1  # with one room it matters where it is
+        s.flavor_rooms[i, f] = count
+        if changed:
+            refresh_flavor(s, i, f)
+
+
+@wp.func
+def refresh_node(s: State, i: int, n: int):
+    """The movable VMs of node n as actions."""
+    v = int(s.node_vm[i, n])
+    while v >= 0:
+        refresh_vm(s, i, v)
+        v = s.vm_next[i, v]
+
+
+@wp.func
 def offer_vms(s: State, i: int):
     """The first step: offer every VM that may go somewhere."""
     b = s.instance[i]
-    for f in range(s.flavors[b]):
-        s.flavor_rooms[i, f] = rooms(s, i, f)
+    count_rooms(s, i)
+    all = s.log_count[i] == 0 or s.task == PACK
+    all = all or (s.constraints == 1 and s.conflict_first[b, s.vms[b]] > 0)
+    if all:
+        for v in range(s.vms[b]):
+            refresh_vm(s, i, v)
+    for h in range(s.hosts[b]):
+        if s.key_of_node[i, 2 * h] < 0 or s.key_of_node[i, 2 * h + 1] < 0:
+            if not all:
+                refresh_node(s, i, 2 * h)
+                refresh_node(s, i, 2 * h + 1)
+            s.key_of_node[i, 2 * h] = 0
+            s.key_of_node[i, 2 * h + 1] = 0
+    count = int(0)
     for v in range(s.vms[b]):
-        if is_free_to_go(s, i, v):
-            f = s.flavor[b, v]
-            good = s.flavor_rooms[i, f] > 1
-            if not good and s.flavor_rooms[i, f] == 1:
-                good = has_place(s, i, v)  # the only room may be where it is
-            if good and s.constraints == 1 and s.conflict_first[b, v + 1] > s.conflict_first[b, v]:
-                good = has_place(s, i, v)
-            if not good and s.task == PACK:
-                good = may_evict(s, i, v)
-            if good:
-                write(s, i, v, v, -1, int(s.place[i, v] < 0))
+        may = s.may[i, v]
+        s.action_mask[i, v] = may
+        if may == wp.int8(1):
+            count += 1
+            s.only[i] = v
+    s.offered[i] = count
+    first = s.place.shape[1]
+    for a in range(first, first + 2 * s.hosts[b]):
+        s.action_mask[i, a] = wp.int8(0)
+    s.action_mask[i, s.action_mask.shape[1] - 2] = wp.int8(0)
 
 
 @wp.func
@@ -75,12 +148,21 @@ def offer_nodes(s: State, i: int):
     """The second step: offer every node that the chosen VM may go to."""
     b = s.instance[i]
     v = s.chosen[i]
+    for u in range(s.vms[b]):
+        s.action_mask[i, u] = wp.int8(0)
+    cores = s.need_cores[b, v]
+    memory = s.need_memory[b, v]
     stride = 1 + s.doubled[b, v]
+    source_gain = leaving_gain(s, i, v)
+    first = s.place.shape[1]
+    last = 2 * s.hosts[b]
     n = int(0)
-    while n < 2 * s.hosts[b]:
-        if may_go(s, i, v, n):
-            write(s, i, n, v, n, int(s.place[i, v] < 0))
+    while n < last:
+        if s.free_cores[i, n] >= cores and s.free_memory[i, n] >= memory:
+            if may_go(s, i, v, n):
+                gain = both_gains(s, i, v, n, source_gain)
+                write(s, i, first + n, v, n, int(s.place[i, v] < 0), source_gain, gain)
         n += stride
     if s.task == PACK:
         if may_evict(s, i, v):
-            write(s, i, s.node_cores.shape[1], v, -1, 2)
+            write(s, i, s.action_mask.shape[1] - 2, v, -1, 2, 0, 0)

@@ -42,13 +42,13 @@ def host_key(s: State, i: int, h: int):
 
 @wp.func
 def key_of(s: State, i: int, v: int, n: int):
-    """Key of node n for VM v."""
+    """Key of node n for VM v, as of the last survey."""
     result = int(NOWHERE)
     if n >= 0:
         if s.doubled[s.instance[i], v] == 1:
-            result = host_key(s, i, n // 2)
+            result = s.key_of_host[i, n // 2]
         else:
-            result = node_key(s, i, n)
+            result = s.key_of_node[i, n]
     return result
 
 
@@ -71,7 +71,7 @@ def visit(s: State, i: int, key: int):
 
 @wp.func
 def list_place(s: State, i: int, key: int, n: int):
-    """List node n, or the host it is the first node of, as a destination of this key; called from the last to the first."""
+    """List node n, or the host it is the first node of, as a place of this key; called from the last to the first."""
     visit(s, i, key)
     row = s.key_row[i, key]
     if row < 0:
@@ -81,6 +81,9 @@ def list_place(s: State, i: int, key: int, n: int):
             s.key_size[i, row] = 0
             s.key_row[i, key] = row
             s.key_count[i] = row + 1
+            s.key_residue[i, row] = s.free_cores[i, n] % SLOT
+            if key >= HOSTS_FROM:
+                s.key_residue[i, row] = wp.min(s.free_cores[i, n] % SLOT, s.free_cores[i, n + 1] % SLOT)
     if key >= HOSTS_FROM:
         s.next_host[i, n] = s.first_node[i, key]
     else:
@@ -91,56 +94,88 @@ def list_place(s: State, i: int, key: int, n: int):
 
 
 @wp.func
-def list_vm(s: State, i: int, v: int):
-    """Count VM v to its class."""
-    b = s.instance[i]
-    key = key_of(s, i, v, s.place[i, v])
+def list_class(s: State, i: int, key: int, flavor: int, n: int, count: int):
+    """Count so many VMs of a flavor on node n, -1 for nowhere, to their class; called from the last node to the first."""
     visit(s, i, key)
-    c = s.first_class[i, key]
-    flavor = s.flavor[b, v]
-    found = bool(False)
-    while c >= 0 and not found:
-        if s.flavor[b, s.class_vm[i, c]] == flavor:
-            found = bool(True)
-        else:
-            c = s.class_next[i, c]
-    if found:
-        s.class_size[i, c] = s.class_size[i, c] + 1
-    elif s.class_count[i] < s.class_vm.shape[1]:
+    c = int(s.first_class[i, key])
+    while c >= 0 and s.class_flavor[i, wp.max(c, 0)] != flavor:
+        c = s.class_next[i, c]
+    if c < 0 and s.class_count[i] < s.class_vm.shape[1]:
         c = s.class_count[i]
-        s.class_vm[i, c] = v
+        s.class_flavor[i, c] = flavor
         s.class_key[i, c] = key
-        s.class_size[i, c] = 1
+        s.class_size[i, c] = 0
         s.class_next[i, c] = s.first_class[i, key]
         s.first_class[i, key] = c
         s.class_count[i] = c + 1
+    if c >= 0:
+        s.class_size[i, c] = s.class_size[i, c] + count
+        s.class_vm[i, c] = n  # the node, until the survey is complete
 
 
 @wp.func
-def is_source(s: State, i: int, v: int):
-    """Whether VM v can be moved, placed or evicted."""
+def refresh_keys(s: State, i: int, h: int):
+    """Find the keys of host h anew if something has changed."""
+    if s.key_of_node[i, 2 * h] < 0 or s.key_of_node[i, 2 * h + 1] < 0:
+        for side in range(2):
+            s.key_of_node[i, 2 * h + side] = node_key(s, i, 2 * h + side)
+        s.key_of_host[i, h] = host_key(s, i, h)
+
+
+@wp.func
+def list_sources(s: State, i: int, n: int):
+    """Count the movable VMs of node n to their classes."""
     b = s.instance[i]
-    result = s.movable[b, v] == 1 and s.place[i, v] >= 0
-    if s.task == PACK and s.place[i, v] < 0:
-        result = bool(True)
-    if result:
-        result = is_useful(s, i, v)
-    return result
+    if s.node_vm[i, n] >= 0:
+        key = s.key_of_node[i, n]
+        for f in range(s.flavors[b]):
+            count = s.flavor_count[i, n, f]
+            if count > 0:
+                v = s.flavor_vm[b, f]
+                if is_useful(s, i, v):
+                    if s.doubled[b, v] == 1:
+                        list_class(s, i, s.key_of_host[i, n // 2], f, n, count)
+                    else:
+                        list_class(s, i, key, f, n, count)
+
+
+@wp.func
+def first_vm(s: State, i: int, n: int, flavor: int):
+    """The first movable VM of a flavor at node n."""
+    b = s.instance[i]
+    v = int(s.node_vm[i, n])
+    while s.flavor[b, v] != flavor:
+        v = s.vm_next[i, v]
+    return v
+
+
+@wp.func
+def list_unplaced(s: State, i: int):
+    """Pack: count the VMs that are not placed to their classes."""
+    b = s.instance[i]
+    for back in range(s.vms[b]):
+        v = s.vms[b] - 1 - back
+        if s.place[i, v] < 0:
+            list_class(s, i, NOWHERE, s.flavor[b, v], v, 1)
 
 
 @wp.func
 def survey(s: State, i: int):
-    """Find the classes of VMs and of destinations as things stand."""
+    """Find the classes of VMs and of places as things stand."""
     b = s.instance[i]
     s.stamp[i] = s.stamp[i] + 1
     s.key_count[i] = 0
     s.class_count[i] = 0
     for back in range(s.hosts[b]):
         h = s.hosts[b] - 1 - back
+        refresh_keys(s, i, h)
         if s.constraints == 0 or s.drained[b, h] == 0:
-            list_place(s, i, host_key(s, i, h), 2 * h)
-            list_place(s, i, node_key(s, i, 2 * h + 1), 2 * h + 1)
-            list_place(s, i, node_key(s, i, 2 * h), 2 * h)
-    for v in range(s.vms[b]):
-        if is_source(s, i, v):
-            list_vm(s, i, v)
+            list_place(s, i, s.key_of_host[i, h], 2 * h)
+            list_place(s, i, s.key_of_node[i, 2 * h + 1], 2 * h + 1)
+            list_place(s, i, s.key_of_node[i, 2 * h], 2 * h)
+        list_sources(s, i, 2 * h + 1)
+        list_sources(s, i, 2 * h)
+    for c in range(s.class_count[i]):
+        s.class_vm[i, c] = first_vm(s, i, s.class_vm[i, c], s.class_flavor[i, c])
+    if s.task == PACK:
+        list_unplaced(s, i)

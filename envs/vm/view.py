@@ -42,7 +42,7 @@ class View:
         self.heights = 100 * np.array([record.rates])
         if instance.pack:
             self.times, self.levels, self.heights = self._unplaced()
-        self.until = instance.horizon or max(len(record.actions), 1)
+        self.until = instance.horizon or len(record.actions) + 1  # what the last action leaves is seen as well
 
     @property
     def totals(self) -> list[float]:
@@ -54,8 +54,7 @@ class View:
         """What the two pictures of the cluster are called."""
         if self.instance.dynamic:
             return "at the start", "at the horizon"
-        count = len(self.record.actions)
-        return "before", f"after {count} action{'s' * (count != 1)}"
+        return "before", f"after {_count(len(self.record.actions), 'action')}"
 
     @property
     def curve_name(self) -> str:
@@ -91,8 +90,10 @@ class View:
     @property
     def until_text(self) -> str:
         """The end of the time axis in words."""
+        if not self.instance.dynamic:
+            return _count(len(self.record.actions), "action")
         size, unit = self.scale
-        return f"{self.until / size:g} {unit if self.until != 1 or size != 1 else unit.rstrip('s')}"
+        return f"{self.until / size:g} {unit}"
 
     def number(self, value: float) -> str:
         """A height of the curve in words."""

@@ -405,7 +405,7 @@ def perturb(rows, instance, rng):
 def test_the_first_broken_rules_are_those_of_the_statement(vm):
     rng = np.random.default_rng(77)
     seen = Counter()
-    for turn in range(1800):
+    for turn in range(1300):
         kind = vm.kinds[turn % 3]
         instance, conditions = vm.instance(rng, kind), vm.conditions(rng)
         rows = perturb(vm.play(instance, conditions, rng).rows, instance, rng)
