@@ -73,6 +73,7 @@ def configuration(entry, arguments) -> dict:
         "groups": preset.groups,
         "group": preset.group,
         "options": dataclasses.asdict(entry.make_options(**options)),
+        "stage_options": preset.stage_options,
         "network": preset.network,
         "ppo": preset.ppo,
         "timesteps": arguments.timesteps or preset.timesteps,
@@ -91,19 +92,16 @@ def build(config: dict):
     from .agents.ppo import PPO
     from .agents.rollout import Stage
     from .envs.core.engine import resolve_device
-    from .envs.core.registry import family
-
     device = str(resolve_device(config["device"]))
     # One thread inside each operator: with more, operators wait for each other whenever the machine is busy.
     torch.set_num_threads(1)
-    options = family(config["family"]).make_options(**config["options"])
     stages = [
         Stage(
             config["family"],
             name,
             _groups(name, config),
             config["group"],
-            options,
+            _options(name, config),
             config["seed"],
             device,
             threads=config["threads"] if device == "cpu" else None,
@@ -120,13 +118,20 @@ def build(config: dict):
     )
 
 
+def _options(stage: str, config: dict):
+    """The family's options on a stage."""
+    from .envs.core.registry import family
+
+    return family(config["family"]).make_options(**config["options"] | config.get("stage_options", {}).get(stage, {}))
+
+
 def _groups(stage: str, config: dict) -> int:
     """Instances side by side: fewer of a larger size, so that iterations stay alike in cost."""
     from .envs.core.registry import family
 
     entry = family(config["family"])
-    options = entry.make_options(**config["options"])
-    decisions = entry.model(entry.room("generator").training_instances(stage, 1, 0, 0), options).decisions
+    instances = entry.room("generator").training_instances(stage, 1, 0, 0)
+    decisions = entry.model(instances, _options(stage, config)).decisions
     return max(4, round(config["groups"] * min(1.0, (100 / decisions) ** 0.5)))
 
 

@@ -21,6 +21,7 @@ from ..envs.core.graph import GraphSpec
 EDGE_VALUES = 2  # numbers that an edge contributes by itself to what each head reads
 CLAMP = 30.0  # attention logits are kept within; exp(30) times any number of edges fits single precision
 LEAST = 1e-20  # a node without edges divides zero by this
+MANY = 64  # candidates from which it pays to leave out the illegal ones
 NEVER = -1e9  # logit of what must not be chosen; finite, so that a row of nothing else stays finite
 
 
@@ -273,6 +274,8 @@ class GraphNetwork(nn.Module):
         Returns:
             Logits (B, A), NEVER where the mask forbids, and values (B,) or None.
         """
+        if "present" not in observation:
+            observation = _trim(observation)
         work = torch.relu(self.embed_work(observation["work"]))
         resource = torch.relu(self.embed_resource(observation["resource"]))
         form, index = (Dense, "present") if "present" in observation else (Sparse, "assignment")
@@ -286,22 +289,72 @@ class GraphNetwork(nn.Module):
             work, resource = layer(work, resource, edges)
         return self._heads(observation, work, resource, value)
 
-    def _heads(self, observation, work, resource, value: bool):
-        mask = observation["action_mask"] != 0
-        chosen = mask.to(work.dtype).unsqueeze(2)
+    def _pairs(self, observation, work, resource) -> Tensor:
+        """``score_pair`` of every candidate's work, resource and features, (B, A, H).
+
+        Nodes are projected before candidates gather them: there are many more candidates than nodes.
+        """
+        sizes = [work.shape[2], resource.shape[2], observation["work"].shape[2], observation["candidate_attr"].shape[2]]
+        by_work, by_resource, by_features, by_candidate = self.score_pair.weight.split(sizes, 1)
         index = observation["candidate"]
-        of_work = _rows(work, index[..., 0])
-        features = _rows(observation["work"], index[..., 0])
-        pair = torch.cat([of_work, _rows(resource, index[..., 1]), features, observation["candidate_attr"]], 2)
-        of_candidates = (of_work * chosen).sum(1) / chosen.sum(1).clamp_min(1)
+        of_work = nn.functional.linear(work, by_work) + nn.functional.linear(observation["work"], by_features)
+        of_resource = nn.functional.linear(resource, by_resource)
+        of_candidate = nn.functional.linear(observation["candidate_attr"], by_candidate, self.score_pair.bias)
+        return of_candidate + _rows(of_work, index[..., 0]) + _rows(of_resource, index[..., 1])
+
+    def _heads(self, observation, work, resource, value: bool):
+        observation, places = _compact(observation)
+        mask = observation["action_mask"] != 0
+        chosen = mask.to(work.dtype)
+        of_candidates = _mean_of_candidates(work, observation["candidate"][..., 0], chosen)
         shared = torch.cat([_mean(work, observation["work"]), of_candidates, observation["context"]], 1)
-        logits = self.score(self.score_pair(pair) + self.score_shared(shared).unsqueeze(1)).squeeze(2)
+        hidden = self._pairs(observation, work, resource) + self.score_shared(shared).unsqueeze(1)
+        logits = self.score(hidden).squeeze(2)
         for feature, weight in self.prior.items():
             logits = logits + weight * observation["candidate_attr"][..., feature]
         logits = logits.masked_fill(~mask, NEVER)
+        if places is not None:
+            logits = logits.new_full(places[1], NEVER).scatter(1, places[0], logits)
         if not value:
             return logits, None
         return logits, self.value(torch.cat([shared, _mean(resource, observation["resource"])], 1)).squeeze(1)
+
+
+def _trim(observation: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Leave trailing rows out that are padding in all of the batch, where a look at them costs no wait for a GPU.
+
+    An index of padding then still lies beyond the rows.
+    """
+    if observation["work"].device.type != "cpu" or observation["work"].shape[1] < MANY:
+        return observation
+    works, resources = observation["work"].shape[1], observation["resource"].shape[1]
+    edges = (observation["assignment"] < torch.tensor([[works], [resources]])).all(1).any(0)
+    used = {"work": (observation["work"] != 0).any(2).any(0), "resource": (observation["resource"] != 0).any(2).any(0)}
+    last = {key: int(rows.nonzero().amax()) + 1 if bool(rows.any()) else 1 for key, rows in used.items()}
+    shorter = {key: observation[key][:, :rows] for key, rows in last.items()}
+    kept = int(edges.nonzero().amax()) + 1 if bool(edges.any()) else 1
+    shorter["assignment"] = observation["assignment"][:, :, :kept]
+    shorter["assignment_attr"] = observation["assignment_attr"][:, :kept]
+    return observation | shorter
+
+
+def _compact(observation: dict[str, Tensor]):
+    """Leave candidates out that are illegal, where there are many and a look at the mask costs no wait for a GPU.
+
+    Returns:
+        The observation, and None or where its candidates were, (B, K), with the shape (B, A) that they were in.
+    """
+    mask = observation["action_mask"] != 0
+    legal = int(mask.sum(1).max()) if mask.shape[1] >= MANY and mask.device.type == "cpu" else mask.shape[1]
+    if 2 * legal > mask.shape[1]:
+        return observation, None
+    places = (~mask).to(torch.uint8).argsort(dim=1, stable=True)[:, : max(legal, 1)]
+    rows = places.unsqueeze(2)
+    shorter = {
+        key: observation[key].gather(1, rows.expand(-1, -1, observation[key].shape[2]))
+        for key in ("candidate", "candidate_attr")
+    }
+    return observation | shorter | {"action_mask": mask.gather(1, places)}, (places, mask.shape)
 
 
 def _mean(nodes: Tensor, features: Tensor) -> Tensor:
@@ -310,10 +363,18 @@ def _mean(nodes: Tensor, features: Tensor) -> Tensor:
     return (nodes * there).sum(1) / there.sum(1).clamp_min(1)
 
 
+def _mean_of_candidates(nodes: Tensor, index: Tensor, chosen: Tensor) -> Tensor:
+    """Mean (B, D) of the nodes (B, N, D) that candidates (B, A) are about, each as often as it is offered."""
+    count = chosen.new_zeros(chosen.shape[0], nodes.shape[1] + 1).scatter_add(1, index.clamp_max(nodes.shape[1]), chosen)
+    total = (count[:, None, :-1] @ nodes).squeeze(1)
+    return total / chosen.sum(1, keepdim=True).clamp_min(1)
+
+
 def _rows(nodes: Tensor, index: Tensor) -> Tensor:
-    """Rows (B, A, D) of nodes (B, N, D); the sink reads the last row, which the caller masks."""
+    """Rows (B, A, D) of nodes (B, N, D), zeros where the index says that there is none."""
+    there = (index < nodes.shape[1]).unsqueeze(2)
     index = index.clamp_max(nodes.shape[1] - 1).unsqueeze(2).expand(-1, -1, nodes.shape[2])
-    return nodes.gather(1, index)
+    return nodes.gather(1, index) * there
 
 
 def inputs(observation: dict[str, Tensor], complete: bool) -> dict[str, Tensor]:

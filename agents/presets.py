@@ -16,6 +16,7 @@ class Preset:
         groups: instances played side by side at 10x10; larger sizes take fewer.
         group: rollouts of each instance.
         options: the family's options it is trained with.
+        stage_options: what is different on a stage, by its name: a budget that goes with its size, for one.
         network: keyword arguments of GraphNetwork.
         ppo: keyword arguments of PPO.
         held_out: instances of the final comparison, as ``evaluate.py --instances`` takes them, by the title of their
@@ -36,6 +37,7 @@ class Preset:
     groups: int = 20
     group: int = 16
     options: dict = field(default_factory=dict)
+    stage_options: dict[str, dict] = field(default_factory=dict)
     network: dict = field(default_factory=dict)
     ppo: dict = field(default_factory=dict)
     exact: tuple[str, float] | None = None
@@ -143,6 +145,25 @@ _SOC = {
     ),
 }  # fmt: skip
 
+_VM_RULES = ("no-op", "first-fit", "best-fit", "ha", "greedy", "macro-greedy", "random")
+# Small clusters, each with a limit that is as tight as 50 migrations are for 280 hosts, or as 100.
+_CLUSTERS = {"hosts-15": {"mnl": 4}, "hosts-30": {"mnl": 7}, "hosts-60": {"mnl": 12}, "hosts-100": {"mnl": 18}}
+
+
+def _vm(doc: str, timesteps: int, **more) -> Preset:
+    arguments = dict(
+        doc=doc, stages=tuple(_CLUSTERS), stage_options=_CLUSTERS, timesteps=timesteps, rules=_VM_RULES, samples=16,
+        held_out={"280 hosts": ["medium:0-19"]}, watched=["medium:0-4"], network={"width": 32, "hidden": 32},
+        ppo={"n_epochs": 2, "entropy": 0.01, "batch_size": 128}, reference="macro-greedy",
+    )  # fmt: skip
+    return Preset(**(arguments | more))
+
+
+_VM = {
+    "medium": _vm("class moves, learned on 15 to 100 hosts and judged on 280", 300_000, options={"moves": "class", "choice": 256}),
+    "macro": _vm("the same with macros", 100_000, options={"moves": "macro", "choice": 256}),
+}
+
 PRESETS: dict[str, dict[str, Preset]] = {
     "job_shop": {
         "main": _job_shop(
@@ -181,8 +202,9 @@ PRESETS: dict[str, dict[str, Preset]] = {
         ),
     },
     "soc": _SOC,
+    "vm": _VM,
 }
-DEFAULT = {"job_shop": "main", "soc": "random-plan"}
+DEFAULT = {"job_shop": "main", "soc": "random-plan", "vm": "medium"}
 
 
 def preset(family_name: str, name: str) -> Preset:

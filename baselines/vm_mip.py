@@ -17,7 +17,6 @@ from .vm_search import greedy
 
 MOST_APART = 60_000  # VMs that are told apart, times nodes: beyond that their variables would be too many
 CLOSE = 1e-9  # fragment rates nearer than that are the same
-STATUSES = ("optimal", "feasible", "restricted optimum", "restricted")
 
 
 def solve_mip(
@@ -32,8 +31,7 @@ def solve_mip(
     The program counts VMs that are alike (Ding et al., 2025, decide on each of them) and does not ask for an order, so
     its bound holds for every sequence of moves. Its solution is then put into an order. Where VMs would wait for each
     other's room in a circle, rounds are added to the program, in which every move finds room; with as many rounds as
-    migrations it is exact again. VMs in anti-affinity groups are told apart: all of them where they are few, else
-    those that a solution fails for.
+    migrations it is exact again. VMs in anti-affinity groups are told apart where a solution fails for them.
 
     The reduced program only moves VMs whose size is no multiple of 16 cores, among hosts that have fragments. It is
     much smaller, and what it finds is mostly an optimum, but not always, so it proves nothing.
@@ -49,7 +47,7 @@ def solve_mip(
         reduced: whether to solve the reduced program; it knows FR-16 alone.
 
     Returns:
-        The plan. Its status begins with one of ``STATUSES``.
+        The plan. Of a reduced program that left something out it has no bound.
 
     Raises:
         OptionError: if VMs are not placed, time runs, or an option is outside of what it accepts.
@@ -109,9 +107,9 @@ class Rescheduling:
         if reduced:
             self._reduce()
         self.grouped = {vm for vm in self.vms if cluster.groups_of[vm]}
-        self.told_apart = self.grouped if self._affordable(self.grouped) else set()
+        self.told_apart: set[int] = set()
         self.best = self._try([], "")
-        self.bound, self.proven, self.cautious = 0.0, False, False
+        self.bound, self.proven = 0.0, False
 
     def _reduce(self) -> None:
         """Keep the VMs that change what is left over of a slot, on hosts where anything is."""
@@ -136,31 +134,34 @@ class Rescheduling:
 
     def solve(self) -> Plan:
         """Search until the proof or the time limit."""
-        if self.limit and self.vms:
-            self._keep(self._try(self._greedy(self.cluster, self.limit), "the greedy"))
-            if self._relax():
-                self._add_rounds()
-        else:
+        if not self.limit or not self.vms:
             self.bound, self.proven = self.best.objective, True
-        bound = None if self.restricted else min(self.bound, self.best.objective)
-        return Plan(self.best.moves, bound, self._status())
-
-    def _status(self) -> str:
-        if self.restricted:
-            word = "restricted optimum" if self.proven and self.optimal else "restricted"
         else:
-            word = "optimal" if self.optimal else "feasible"
-        return f"{word}{self.best.how and f' ({self.best.how})'}"
+            self._keep(self._try(greedy(self.cluster, self.limit, self.all_hosts), "the greedy"))
+            stuck = self._relax(cautious=True)
+            if self.grouped and not self.optimal and self.left > 0:
+                self.told_apart = self.grouped if self._affordable(self.grouped) else self._partners(self.told_apart)
+                stuck = self._affordable(self.told_apart) and self._relax(cautious=False)
+            if stuck and self.grouped <= self.told_apart:
+                self._add_rounds()
+        proven = self.proven and self.optimal if self.restricted else self.optimal
+        status = ("restricted optimum" if self.restricted else "optimal") if proven else "feasible"
+        bound = None if self.restricted else min(self.bound, self.best.objective)
+        return Plan(self.best.moves, bound, status, self.best.how)
 
-    def _relax(self) -> bool:
+    def _relax(self, cautious: bool) -> bool:
         """Solve the program without an order; again, while there are VMs to tell apart.
 
+        Args:
+            cautious: whether VMs that are not told apart are thought to stay where they are, as far as groups go, once
+                there are others; that needs to tell fewer apart, but is no relaxation any more.
+
         Returns:
-            Whether what is left to be solved is a matter of order.
+            Whether some moves have no order, and that is not for groups.
         """
         while self.left > 0:
-            kinds, solution = self._program(0)
-            if not self.cautious:
+            kinds, solution = self._program(0, cautious)
+            if not cautious or not self.told_apart:
                 self.bound, self.proven = max(self.bound, solution.bound), solution.optimal
             if not solution.rounds:
                 return False
@@ -168,8 +169,13 @@ class Rescheduling:
             self._keep(self._try(self._completed(order), _dropped(order, solution)))
             if order.complete or self.optimal:
                 return False
-            if not self._tell_apart(kinds, solution, order):
-                return not self.cautious
+            missing = self._missing(kinds, solution, order)
+            if missing <= self.told_apart:
+                return True
+            wanted = self.told_apart | (missing if cautious else self._partners(missing))
+            if not self._affordable(wanted):
+                return False
+            self.told_apart = wanted
         return False
 
     def _add_rounds(self) -> None:
@@ -178,40 +184,32 @@ class Rescheduling:
             if self.left <= 0 or self.optimal:
                 return
             kinds, solution = self._program(rounds)
-            if solution.rounds:
-                after, moves = self.cluster.copy(), []
-                for flows in solution.rounds:
-                    order = order_streams(after, _streams(after, kinds, flows))
-                    after.play(order.moves)
-                    moves += order.moves
-                self._keep(self._try(moves, f"in {rounds} rounds"))
-            if rounds == self.limit and self.grouped <= self.told_apart:
+            after, moves = self.cluster.copy(), []
+            for flows in solution.rounds:
+                order = order_streams(after, _streams(after, kinds, flows))
+                after.play(order.moves)
+                moves += order.moves
+            self._keep(self._try(moves, f"in {rounds} rounds"))
+            if rounds == self.limit:
                 self.bound = max(self.bound, solution.bound)
 
-    def _program(self, rounds: int) -> tuple[list[Kind], Solution]:
+    def _program(self, rounds: int, cautious: bool = False) -> tuple[list[Kind], Solution]:
         kinds = kinds_of(self.cluster, self.vms, self.by_memory, self.told_apart)
-        model = MoveModel(self.cluster, kinds, self.hosts, rounds, self.limit, self.cautious)
+        model = MoveModel(self.cluster, kinds, self.hosts, rounds, self.limit, cautious)
         return kinds, model.solve(max(self.left, 0.01), self.seed)
 
-    def _tell_apart(self, kinds: list[Kind], solution: Solution, order: Order) -> bool:
-        """Tell the VMs apart that groups kept from moving; whether there are any, and they are not too many.
-
-        Their groups are told apart with them, so that the program stays a relaxation; where these are too many the
-        others are thought to stay where they are.
-        """
+    def _missing(self, kinds: list[Kind], solution: Solution, order: Order) -> set[int]:
+        """VMs in groups of which the solution moves some that the order does not."""
         cluster, done, missing = self.cluster, {vm for vm, _ in order.moves}, set()
         for kind, (left, arrived) in zip(kinds, solution.rounds[0], strict=True):
             if arrived.total() > len(done.intersection(kind.members)):
                 missing |= {vm for vm in kind.members if cluster.node[vm] in left and cluster.groups_of[vm]}
-        groups = {group for vm in missing for group in cluster.groups_of[vm]}
-        partners = self.grouped.intersection(vm for group in groups for vm in cluster.groups[group])
-        if not self._affordable(self.told_apart | partners):
-            self.cautious, partners = True, missing
-        wanted = self.told_apart | partners
-        if wanted == self.told_apart or not self._affordable(wanted):
-            return False
-        self.told_apart = wanted
-        return True
+        return missing
+
+    def _partners(self, vms: set[int]) -> set[int]:
+        """All in the groups of some VMs that may be moved."""
+        groups = {group for vm in vms for group in self.cluster.groups_of[vm]}
+        return self.grouped.intersection(vm for group in groups for vm in self.cluster.groups[group])
 
     def _completed(self, order: Order) -> list[tuple[int, int]]:
         """The moves that have an order, and what the greedy adds to them."""
@@ -219,11 +217,8 @@ class Rescheduling:
         if not order.complete:
             after = self.cluster.copy()
             after.play(moves)
-            moves += self._greedy(after, self.limit - len(moves))
+            moves += greedy(after, self.limit - len(moves), self.all_hosts)
         return moves
-
-    def _greedy(self, cluster: Cluster, limit: int) -> list[tuple[int, int]]:
-        return greedy(cluster, limit, self.all_hosts)
 
     def _try(self, moves: list[tuple[int, int]], how: str) -> _Found:
         """The best beginning of some moves."""

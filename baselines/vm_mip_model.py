@@ -1,9 +1,12 @@
 """The objective of the integer programs of VM rescheduling, and their solution by HiGHS."""
 
+import ctypes
 import datetime
 import math
+import os
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -170,4 +173,26 @@ def _solve(model: Any, time_limit: float, seed: int) -> Any:
         random_seed=seed,
         highs=highs_pb2.HighsOptionsProto(int_options={"threads": 1}),
     )
-    return mathopt.solve(model, mathopt.SolverType.HIGHS, params=parameters)
+    with _quiet():
+        return mathopt.solve(model, mathopt.SolverType.HIGHS, params=parameters)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep off stdout what HiGHS prints of its own accord: stdout is for results."""
+    flush = ctypes.CDLL(None).fflush if os.name == "posix" else lambda stream: None
+    try:
+        flush(None)
+        kept = os.dup(1)
+    except OSError:  # there is no stdout
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 1)
+        yield
+    finally:
+        flush(None)
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)

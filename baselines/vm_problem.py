@@ -25,12 +25,15 @@ class Plan:
         moves: pairs of a VM and the node it goes to (2 * host for a double VM, ``UNPLACED`` for an eviction), in an
             order in which each is legal when it is carried out.
         bound: nothing that is legal has a smaller objective; None where nothing is proven.
-        status: ``"optimal"`` where the objective equals the bound, else what is known, in words.
+        status: ``"optimal"`` where the objective equals the bound, ``"restricted optimum"`` where it is that of a
+            smaller problem, else ``"feasible"``.
+        note: how the plan came about, in words, where that is not the usual way.
     """
 
     moves: tuple[tuple[int, int], ...]
     bound: float | int | None
     status: str
+    note: str = ""
 
 
 class Cluster:
@@ -172,14 +175,14 @@ class Cluster:
         """Unplaced VMs from the highest priority to the lowest, then migrations and evictions, as one number.
 
         Raises:
-            ScheduleError: if there are so many VMs and priorities that the number might not fit 62 bits.
+            ScheduleError: if it does not fit 62 bits.
         """
-        levels = {priority: level for level, priority in enumerate(sorted(set(self.priority)))}
         base = self.instance.vms + self.conditions.mnl + 1
-        worst = sum(base ** (levels[priority] + 1) for priority in self.priority) + self.conditions.mnl
-        if worst >= LARGEST_PENALTY:
-            raise ScheduleError(f"{self.instance.name}: the penalty of {len(levels)} priorities may reach {worst}")
-        return self.used + sum(count * base ** (levels[priority] + 1) for priority, count in self.waiting.items())
+        levels = enumerate(sorted(set(self.priority)))
+        penalty = self.used + sum(self.waiting[priority] * base ** (level + 1) for level, priority in levels)
+        if penalty >= LARGEST_PENALTY:
+            raise ScheduleError(f"{self.instance.name}: a penalty of {penalty} does not fit 62 bits")
+        return penalty
 
 
 def fragment_rate(free_cores: np.ndarray, free_memory: np.ndarray, conditions: Conditions) -> float:

@@ -11,6 +11,9 @@ from dispatchgym.envs.soc.conditions import NOISES, ROUNDINGS
 from dispatchgym.envs.soc.instance import SoCInstance
 from dispatchgym.envs.soc.job_graph import JobGraph
 from dispatchgym.envs.soc.options import BINDINGS, MODES, OBSERVATIONS, PILOTS, PLANNERS, PRIORITIES, Options
+from dispatchgym.envs.vm.fields import NEVER
+from dispatchgym.envs.vm.instance import VMInstance
+from dispatchgym.envs.vm.options import Options as VMOptions
 
 torch.set_num_threads(1)  # two threads that wait for each other on a busy machine are far slower than one
 
@@ -112,6 +115,95 @@ def _random_soc_options(rng: np.random.Generator, static: bool, **fixed) -> Opti
 def random_soc_options():
     """See _random_soc_options."""
     return _random_soc_options
+
+
+def _random_columns(rng: np.random.Generator, hosts: int, vms: int) -> dict[str, np.ndarray]:
+    """Hosts, and VMs that are on them wherever they fit; about one in six is not placed."""
+    node_cores = rng.choice([16, 24, 44, 64, 90], (hosts, 2))
+    node_memory = rng.choice([60_000, 150_000, 262_144], (hosts, 2))
+    numas = rng.choice([1, 1, 1, 2], vms)
+    cores, memory = rng.choice([1, 2, 3, 4, 6, 8, 10, 16, 20], vms) * numas, rng.choice([0, 501, 8192, 40_000], vms)
+    node, free = np.full(vms, -1), np.stack([node_cores, node_memory], axis=2).reshape(-1, 2)
+    for vm in np.flatnonzero(rng.random(vms) < 0.85):
+        step, need = numas[vm], -(-np.array([cores[vm], memory[vm]]) // numas[vm])
+        places = [at for at in range(0, 2 * hosts, step) if (free[at : at + step] >= need).all()]
+        if places:
+            node[vm] = rng.choice(places)
+            free[node[vm] : node[vm] + step] -= need
+    return {
+        "node_cores": node_cores, "node_memory": node_memory, "cores": cores, "memory": memory, "numas": numas,
+        "node": node,
+    }  # fmt: skip
+
+
+def _random_cluster(rng: np.random.Generator, task: str, hosts: int | None = None, name: str = "random") -> VMInstance:
+    """A small cluster with everything that can be said of one, though not everywhere.
+
+    Args:
+        rng: the source of randomness.
+        task: ``"reschedule"``, ``"dynamic"`` or ``"pack"``, what it asks for.
+        hosts: how many; up to four when left out.
+        name: its name.
+    """
+    hosts = hosts or int(rng.integers(1, 5))
+    made = _random_columns(rng, hosts, int(rng.integers(1, 4 * hosts + 2)))
+    if task == "reschedule":
+        kept = made["node"] >= 0
+        if not kept.any():
+            return _random_cluster(rng, task, hosts, name)
+        made |= {key: made[key][kept] for key in ("cores", "memory", "numas", "node")}
+    vms, rough = len(made["node"]), bool(rng.random() < 0.5)
+    if task == "pack":
+        made["node"][int(rng.integers(vms))] = -1
+    if task == "dynamic":
+        horizon = int(rng.choice([1, 20, 60]))
+        arrival = np.where(made["node"] < 0, rng.integers(1, horizon + 3, vms), 0)
+        leaves = rng.random(vms) < 0.5
+        departure = np.where(leaves, arrival + rng.integers(1, horizon + 2, vms), NEVER)
+        made |= {"horizon": horizon, "arrival": arrival, "departure": departure}
+    groups = [
+        (str(rng.choice(["host", "rack"])), tuple(rng.choice(vms, int(rng.integers(2, min(vms, 4) + 1)), replace=False)))
+        for _ in range(int(rng.integers(0, 4)) if rough and vms > 1 else 0)
+    ]  # fmt: skip
+    return VMInstance(
+        name, **made, movable=rng.random(vms) < (0.8 if rough else 1.0), priority=rng.choice([0, 0, 5, 7], vms),
+        rack=rng.integers(0, 2, hosts), drained=rng.random(hosts) < (0.2 if rough else 0.0), groups=tuple(groups),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def random_cluster():
+    """See _random_cluster."""
+    return _random_cluster
+
+
+def _random_vm_options(rng: np.random.Generator, task: str, **fixed) -> VMOptions:
+    """Options of VM rescheduling that go with a task.
+
+    Args:
+        rng: the source of randomness.
+        task: what the instances ask for.
+        fixed: what is not left to chance.
+    """
+    wide = int(rng.choice([0, 40, 100]))
+    every = {
+        "mnl": int(rng.choice([0, 1, 4, 50])), "moves": str(rng.choice(["class", "macro", "vm"])),
+        "choice": int(rng.choice([1, 4, 512])), "weight_64": wide,
+        "weight_memory": int(rng.choice([0, 100 - wide, 20 * (wide < 80)])),
+        "migration_cost": float(rng.choice([0.0, 0.01, 1.0])), "constraints": bool(rng.random() < 0.7),
+        "latency": int(rng.choice([0, 1, 9])), "copy_rate": int(rng.choice([0, 1_000_000, 5_000_000])),
+        "forced_moves": bool(rng.random() < 0.5),
+    }  # fmt: skip
+    chosen = {name: value for name, value in every.items() if rng.random() < 0.6} | fixed
+    if task == "pack" and chosen.get("moves") == "macro":
+        chosen["moves"] = "class"
+    return VMOptions(**chosen)
+
+
+@pytest.fixture(scope="session")
+def random_vm_options():
+    """See _random_vm_options."""
+    return _random_vm_options
 
 
 def _legal(mask: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:

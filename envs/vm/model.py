@@ -14,7 +14,7 @@ from .simulator_sinks import RANKS
 from .simulator_state import KEYS, LEVELS, PARTS, SLOT
 
 TASKS = ("reschedule", "dynamic", "pack")  # in the order of the simulator's constants
-MOST_CLASSES = 512  # of VMs that are told apart, and of places; what is beyond is not offered
+MOST_CLASSES = 256  # of VMs that are told apart, and of places; what is beyond is not offered
 BANK_SHAPES = {field.name: field.shape[1:] for field in simulator_state.FIELDS if field.shape[:1] == ("bank",)}
 DTYPES = {field.name: field.dtype for field in simulator_state.FIELDS}
 
@@ -132,7 +132,7 @@ class Model:
         return {
             "node": nodes, "host": self.hosts, "vm": self.vms, "vm_offset": self.vms + 1, "flavor": self.flavors,
             "flavor_offset": self.flavors + 1,
-            "level": self.levels, "band": 3, "conflict": self.conflicts, "event": self.events, "size": int(SLOT),
+            "level": self.levels, "conflict": self.conflicts, "event": self.events, "size": int(SLOT),
             "entry": self.entries, "action": self.actions,
             "key": KEYS if classes else 0, "place": min(3 * self.hosts, MOST_CLASSES) if classes else 0,
             "source": min(self.vms, MOST_CLASSES) if classes else 0,

@@ -16,14 +16,14 @@ import warp as wp
 
 from ..core.rng import instance_of
 from .simulator_class import offer_classes
-from .simulator_cluster import evaluate, exchange, give, left, list_at, update_need, weighted
+from .simulator_cluster import evaluate, exchange, give, left, list_at, may_go, update_need, weighted
 from .simulator_evacuate import offer_evacuations
 from .simulator_events import evict, is_over, migrate, pass_to, put, wait
 from .simulator_macro import measure, offer_completions
 from .simulator_sinks import rank_sinks, sort_nodes
 from .simulator_state import BILLION, CLASS, DYNAMIC, MACRO, PACK, RESCHEDULE, SLOT, VM, State
 from .simulator_steps import offer_nodes, offer_vms
-from .simulator_survey import survey
+from .simulator_survey import refresh_keys, survey
 
 
 @wp.func
@@ -46,6 +46,8 @@ def offer_macros(s: State, i: int):
     else:
         rank_sinks(s, i)
         a = offer_completions(s, i, a)
+    for h in range(s.hosts[s.instance[i]]):  # drafts have put them out of date, and were taken back
+        refresh_keys(s, i, h)
     return a
 
 
@@ -109,6 +111,25 @@ def carry_out(s: State, i: int, v: int, n: int):
 
 
 @wp.func
+def apply_macro(s: State, i: int, a: int):
+    """Make the moves of macro a; as time passes meanwhile, only as long as each can still be decided."""
+    part = int(0)
+    while part < s.length[i, a] and left(s, i) > 0:
+        v = s.part_vm[i, a, part]
+        n = s.part_node[i, a, part]
+        good = bool(True)
+        if s.task == DYNAMIC:
+            good = not is_over(s, i) and s.place[i, v] >= 0
+            if good:
+                good = may_go(s, i, v, n)
+        if good:
+            carry_out(s, i, v, n)
+            part += 1
+        else:
+            part = s.length[i, a]
+
+
+@wp.func
 def apply(s: State, i: int, a: int):
     """Do what legal action a says."""
     if a == s.action_mask.shape[1] - 1:
@@ -119,14 +140,7 @@ def apply(s: State, i: int, a: int):
     elif s.moves == VM and s.chosen[i] < 0:
         s.chosen[i] = s.vm[i, a]
     elif s.moves == MACRO:
-        part = int(0)
-        while part < s.length[i, a]:
-            over = s.task == DYNAMIC
-            if over:
-                over = is_over(s, i)
-            if not over and left(s, i) > 0:
-                carry_out(s, i, s.part_vm[i, a, part], s.part_node[i, a, part])
-            part += 1
+        apply_macro(s, i, a)
     else:
         s.chosen[i] = -1
         carry_out(s, i, s.vm[i, a], s.node[i, a])
@@ -251,6 +265,8 @@ def clear_episode(s: State, i: int):
         s.mark[i, k] = 0
     for k in range(s.seen_stamp.shape[1]):
         s.seen_stamp[i, k] = 0
+    for a in range(s.action_mask.shape[1]):
+        s.action_mask[i, a] = wp.int8(0)
     s.steps[i] = 0
     s.reward[i] = 0.0
     s.terminated[i] = wp.int8(0)
@@ -342,6 +358,8 @@ def step(s: State, i: int, action: int):
         if legal:
             apply(s, i, action)
             settle(s, i)
-            s.reward[i] = reward_of(s, i)
         else:
             fail(s, i)
+    # What happened at the reset counts with the first step, so that the whole episode is accounted for.
+    if s.illegal[i] == wp.int8(0):
+        s.reward[i] = reward_of(s, i)

@@ -7,12 +7,14 @@ from .simulator_events import may_evict
 from .simulator_state import HALF, HOSTS_FROM, MEMORY_SLOT, NOWHERE, PACK, SLOT, State
 from .simulator_survey import survey
 
+MANY_SLOTS = wp.constant(1024 * 16)  # more than any node has cores: keeps what is divided from being negative
+
 
 @wp.func
 def node_gain(s: State, i: int, n: int, cores: int):
     """How many fragments of FR-16 node n loses when it gets so many cores back."""
     free = s.free_cores[i, n]
-    return free % SLOT - (free + cores) % SLOT
+    return free % SLOT - (free + cores + MANY_SLOTS) % SLOT
 
 
 @wp.func
@@ -20,7 +22,7 @@ def wide_gain(s: State, i: int, h: int, at_0: int, at_1: int):
     """How many slots of 64 cores host h gains when its nodes get so many cores back."""
     free_0 = s.free_cores[i, 2 * h]
     free_1 = s.free_cores[i, 2 * h + 1]
-    after = wp.min((free_0 + at_0) // HALF, (free_1 + at_1) // HALF)
+    after = wp.min(wp.max(free_0 + at_0, 0) // HALF, wp.max(free_1 + at_1, 0) // HALF)
     return after - wp.min(free_0 // HALF, free_1 // HALF)
 
 
@@ -176,21 +178,9 @@ def band(s: State, i: int, v: int, n: int, gain: int):
     at = s.place[i, v]
     if s.task != PACK and at >= 0 and gain <= 0:
         result = 2
-        whole = (s.free_cores[i, n] - s.need_cores[s.instance[i], v]) % SLOT == 0
+        whole = (s.free_cores[i, n] - s.need_cores[s.instance[i], v] + MANY_SLOTS) % SLOT == 0
         if whole or s.touched[i, at] == 1 or s.need[i, at] <= 2:
             result = 1
-    return result
-
-
-@wp.func
-def last_band(s: State, i: int, wanted: int):
-    """The last band of which anything can be offered; counting says how many fit."""
-    before = int(0)
-    result = int(0)
-    for k in range(s.band_count.shape[1]):
-        if before < wanted:
-            result = k
-        before += s.band_count[i, k]
     return result
 
 
@@ -209,65 +199,60 @@ def offer_pair(s: State, i: int, c: int, row: int, a: int, source_gain: int):
 
 
 @wp.func
-def visit_class(s: State, i: int, c: int, cut: int, allowance: int, first: int):
-    """Count the pairs of class c and a key by their band (cut -1), or offer those before band ``cut`` and some of it.
+def visit_class(s: State, i: int, c: int, wanted: int, first: int):
+    """Offer class c at every key, from action ``first`` on; returns the next one, beyond the last if not all had room.
 
-    Returns the next action and what is left of the allowance.
+    Args:
+        wanted: the band to be offered alone; -1 for all.
     """
     v = s.class_vm[i, c]
     b = s.instance[i]
-    simple = s.weight_64 == 0 and s.weight_16 > 0 and s.task != PACK
+    simple = s.weight_64 == 0 and s.weight_16 > 0 and s.task != PACK  # then the residue says it all
     is_double = s.doubled[b, v] == 1
+    last = s.action_mask.shape[1] - 1
     least = int(0)
     if simple:
         least = s.need_cores[b, v] % SLOT
     source_gain = leaving_gain(s, i, v)
     a = int(first)
-    room = int(allowance)
     for row in range(s.key_count[i]):
         if s.key_residue[i, row] >= least and (s.key_list[i, row] >= HOSTS_FROM) == is_double:
             good = simple
             if not good:
                 good = suits(s, i, c, row)
-            if good:
+            if good and wanted >= 0:
                 n = s.first_node[i, s.key_list[i, row]]
-                k = band(s, i, v, n, source_gain + side_gain(s, i, v, n, -1))
-                if cut < 0:
-                    s.band_count[i, k] = s.band_count[i, k] + 1
-                elif k < cut or (k == cut and room > 0):
-                    after = offer_pair(s, i, c, row, a, source_gain)
-                    if k == cut:
-                        room -= after - a
-                    a = after
-    return a, room
+                good = band(s, i, v, n, source_gain + side_gain(s, i, v, n, -1)) == wanted
+            if good and a >= last:
+                a = last + 1
+            elif good:
+                a = offer_pair(s, i, c, row, a, source_gain)
+    return a
 
 
 @wp.func
-def visit_pairs(s: State, i: int, cut: int, allowance: int):
-    """Count or offer the pairs of all classes, see visit_class; returns the next action."""
-    a = int(0)
-    room = int(allowance)
+def visit_pairs(s: State, i: int, wanted: int, first: int):
+    """Offer the pairs of all classes, see visit_class; returns the next action."""
+    a = int(first)
     budget = left(s, i)
     for c in range(s.class_count[i]):
         if budget > 0 or s.class_key[i, c] == NOWHERE:
-            after, rest = visit_class(s, i, c, cut, room, a)
-            a = after
-            room = rest
+            a = visit_class(s, i, c, wanted, a)
     return a
 
 
 @wp.func
 def offer_pairs(s: State, i: int):
-    """Offer the pairs of a class and a key; returns the next action. If there are too many, the last band is cut short."""
+    """Offer the pairs of a class and a key; returns the next action. If there are too many, band after band."""
     last = s.action_mask.shape[1] - 1
-    for k in range(s.band_count.shape[1]):
-        s.band_count[i, k] = 0
-    visit_pairs(s, i, -1, 0)
-    cut = last_band(s, i, last)
-    room = int(last)
-    for k in range(cut):
-        room -= s.band_count[i, k]
-    return visit_pairs(s, i, cut, room)
+    a = visit_pairs(s, i, -1, 0)
+    if a > last and s.task != PACK:
+        a = int(0)
+        s.offered[i] = 0
+        for wanted in range(3):
+            if a < last:
+                a = visit_pairs(s, i, wanted, a)
+    return wp.min(a, last)
 
 
 @wp.func

@@ -10,7 +10,7 @@ from .simulator_state import DYNAMIC, LATEST, SLOT, State
 
 
 @wp.func
-def note(s: State, i: int, v: int, n: int, start: int, end: int):
+def note(s: State, i: int, v: int, n: int, start: int, end: wp.int64):
     """Enter what is done in the schedule."""
     k = s.log_count[i]
     s.log_vm[i, k] = v
@@ -158,18 +158,17 @@ def copy(s: State, i: int, v: int, n: int):
     """Begin to migrate VM v to node n, and wait until it is done or the VM has gone."""
     b = s.instance[i]
     t = s.now[i]
-    duration = int(0)
+    duration = wp.int64(0)
     if s.copy_rate > 0:
         rate_of_copy = wp.int64(s.copy_rate)
-        long = (wp.int64(s.memory[b, v]) * wp.int64(1000) + rate_of_copy - wp.int64(1)) // rate_of_copy
-        duration = int(wp.min(long, wp.int64(LATEST)))
+        duration = (wp.int64(s.memory[b, v]) * wp.int64(1000) + rate_of_copy - wp.int64(1)) // rate_of_copy
     s.migrations[i] = s.migrations[i] + 1
-    note(s, i, v, n, t, t + duration)
+    note(s, i, v, n, t, wp.int64(t) + duration)
     arrive(s, i, v, n)
     s.copied[i] = v
     s.copied_to[i] = n
-    s.copied_at[i] = t + duration
-    if duration == 0:
+    s.copied_at[i] = int(wp.min(wp.int64(t) + duration, wp.int64(LATEST)))  # beyond any horizon is late enough
+    if duration == wp.int64(0):
         end_copy(s, i)
     last = s.horizon[b] - 1
     while s.copied[i] >= 0 and next_time(s, i) <= last:
@@ -193,9 +192,9 @@ def migrate(s: State, i: int, v: int, n: int):
                 copy(s, i, v, n)
             else:
                 s.stale_moves[i] = s.stale_moves[i] + 1
-                note(s, i, v, n, s.now[i], s.now[i])
+                note(s, i, v, n, s.now[i], wp.int64(s.now[i]))
     else:
-        note(s, i, v, n, s.log_count[i], s.log_count[i])
+        note(s, i, v, n, s.log_count[i], wp.int64(s.log_count[i]))
         leave(s, i, v, s.place[i, v])
         unlist(s, i, v)
         arrive(s, i, v, n)
@@ -206,7 +205,7 @@ def migrate(s: State, i: int, v: int, n: int):
 @wp.func
 def put(s: State, i: int, v: int, n: int):
     """Pack: place VM v at node n."""
-    note(s, i, v, n, s.log_count[i], s.log_count[i])
+    note(s, i, v, n, s.log_count[i], wp.int64(s.log_count[i]))
     arrive(s, i, v, n)
     list_at(s, i, v, n)
     level = s.level[s.instance[i], v]
@@ -216,7 +215,7 @@ def put(s: State, i: int, v: int, n: int):
 @wp.func
 def evict(s: State, i: int, v: int):
     """Pack: take VM v off its node."""
-    note(s, i, v, -1, s.log_count[i], s.log_count[i])
+    note(s, i, v, -1, s.log_count[i], wp.int64(s.log_count[i]))
     vacate(s, i, v, s.place[i, v])
     unlist(s, i, v)
     s.evicted[i, v] = 1

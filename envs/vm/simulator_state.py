@@ -100,7 +100,7 @@ FIELDS = (
     Field("log_vm", "env entry", "what was done: the VM"),
     Field("log_node", "env entry", "where it went; -1 if it was evicted"),
     Field("log_start", "env entry", "when, in ms"),
-    Field("log_end", "env entry", "when it was to be done"),
+    Field("log_end", "env entry", "when it was to be done", "int64"),
     Field("log_count", "env", "how many"),
     # The choice. Rules read the columns, (B, A) each.
     Field("chosen", "env", "moves VM: the VM for which a node is to be chosen; -1 before"),
@@ -109,7 +109,6 @@ FIELDS = (
     Field("stamp", "env", "number of the survey that marks are of"),
     Field("key_of_node", "env node", "key of each node; -1 where something has changed since"),
     Field("key_of_host", "env host", "key of each host"),
-    Field("band_count", "env band", "pairs of a class and a key by how early they are offered"),
     Field("mark", "env key", "stamp when the key was last present"),
     Field("first_class", "env key", "first class of VMs on nodes of the key; -1 for none"),
     Field("first_node", "env key", "first node of the key, hosts by their first node; -1 for none"),

@@ -9,6 +9,7 @@ from dispatchgym.envs.core.simulation import Simulation
 from dispatchgym.envs.job_shop import model as job_shop
 from dispatchgym.envs.job_shop.options import Options as JobShopOptions
 from dispatchgym.envs.soc import model as soc
+from dispatchgym.envs.vm import model as vm
 
 CONSTRUCTIONS = ("active", "non-delay", "insertion", 0.3)
 
@@ -36,7 +37,7 @@ class JobShops:
 
     name = "job_shop"
     programs = job_shop.PROGRAMS
-    bank_field = "duration"
+    bank_field, env_field = "duration", "start"
     optimisation = None  # a state that is passed by value takes the compiler longer without
 
     def __init__(self, random_shop):
@@ -58,7 +59,7 @@ class SoCs:
 
     name = "soc"
     programs = soc.PROGRAMS
-    bank_field = "execution"
+    bank_field, env_field = "execution", "start"
     optimisation = 0
 
     def __init__(self, random_system, random_soc_options):
@@ -72,9 +73,31 @@ class SoCs:
         return Game(instances, rng, soc.Model(instances, self.random_options(rng, static, **fixed)))
 
 
-@pytest.fixture(scope="session", params=["job_shop", "soc"])
-def subject(request, random_shop, random_system, random_soc_options):
+class VMs:
+    """Clusters to be rescheduled, packed or both as time runs, under every option."""
+
+    name = "vm"
+    programs = vm.PROGRAMS
+    bank_field, env_field = "need_cores", "place"
+    optimisation = 0
+
+    def __init__(self, random_cluster, random_vm_options):
+        self.random_cluster, self.random_options = random_cluster, random_vm_options
+
+    def draw(self, seed: int, count: int, observation: str = "", **fixed) -> Game:
+        rng = np.random.default_rng(seed)
+        task = vm.TASKS[rng.integers(3)]
+        instances = [self.random_cluster(rng, task, name=f"random {k}") for k in range(count)]
+        if observation:  # each has a program of its own
+            fixed |= {"moves": {"classes": "class", "vms": "vm"}[observation]}
+        return Game(instances, rng, vm.Model(instances, self.random_options(rng, task, **fixed)))
+
+
+@pytest.fixture(scope="session", params=["job_shop", "soc", "vm"])
+def subject(request, random_shop, random_system, random_soc_options, random_cluster, random_vm_options):
     """Each family in turn: ``draw(seed, count, **options)`` makes a random Game."""
     if request.param == "job_shop":
         return JobShops(random_shop)
-    return SoCs(random_system, random_soc_options)
+    if request.param == "soc":
+        return SoCs(random_system, random_soc_options)
+    return VMs(random_cluster, random_vm_options)

@@ -133,9 +133,9 @@ def test_a_saved_state_goes_on_to_the_bit(subject, legal, seed):
 def test_a_state_of_another_form_is_refused(subject):
     engine = subject.draw(0, 2).simulation(3).engine
     saved = engine.state_dict()
-    assert subject.bank_field not in saved and {"start", "episode", "action_mask"} <= saved.keys()
-    for spoilt in ({**saved, "bound": saved["bound"][:2]}, {k: v for k, v in saved.items() if k != "bound"}):
-        with pytest.raises(OptionError, match="'bound'.*\\(3,\\)"):
+    assert subject.bank_field not in saved and {subject.env_field, "episode", "action_mask"} <= saved.keys()
+    for spoilt in ({**saved, "steps": saved["steps"][:2]}, {k: v for k, v in saved.items() if k != "steps"}):
+        with pytest.raises(OptionError, match="'steps'.*\\(3,\\)"):
             engine.load_state_dict(spoilt)
 
 
@@ -205,6 +205,9 @@ print("no write went astray")
 SHOPS = ["ft06", "4x3:0-2", "3x5:0"]
 GRAPHS = ["topcuoglu", "insertion", "random-12:0-1", "cholesky-4-2g2c:0"]
 STREAMS = ["radio-small-50x3:0", "socrates-mix-50x4:0", "topcuoglu", "random-12:0", "socrates-50x1:0"]
+CLUSTERS = ["plateau", "uphill", "hosts-6:0-1", "affinity-5-20:0"]
+CHURN = ["churn-4-20:0", "churn-6-10:0"]
+PODS = ["pods-3x4:0-1", "pods-5x3:0"]
 DEBUG_SETTINGS = {
     "job_shop": [
         (SHOPS, dict(construction=construction, forced_moves=False, observation=observation))
@@ -224,6 +227,19 @@ DEBUG_SETTINGS = {
         (STREAMS, dict(binding="late", planner="heft", replan=False, choice=0, observation="ready")),
         (GRAPHS, dict(mode="online", binding="pull", planner="peft", replan=False)),
         (STREAMS, dict(binding="idle", planner="rank-oct", choice=2, observation="ready", noise="ds3", sigma=0.3)),
+    ],
+    "vm": [
+        (CLUSTERS, dict(mnl=12)),
+        (CLUSTERS, dict(moves="macro", mnl=20, weight_64=40)),
+        (CLUSTERS, dict(moves="macro", mnl=12, forced_moves=False)),
+        (CLUSTERS, dict(moves="macro", mnl=9, choice=2, weight_memory=50)),
+        (CLUSTERS, dict(moves="vm", mnl=12, weight_64=50)),
+        (CLUSTERS, dict(mnl=12, choice=3, constraints=False)),
+        (CHURN, dict(mnl=9, latency=5000, copy_rate=1000)),
+        (CHURN, dict(mnl=9, moves="macro", copy_rate=1000)),
+        (CHURN, dict(mnl=9, moves="vm", latency=1000, forced_moves=False)),
+        (PODS, dict(mnl=9)),
+        (PODS, dict(mnl=9, moves="vm", forced_moves=False)),
     ],
 }
 

@@ -1,6 +1,8 @@
 """Random small clusters, and the statement of the problem played slowly, for the tests of this family."""
 
+import importlib.util
 from fractions import Fraction
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -285,3 +287,12 @@ def vm():
         World=World, Clock=Clock, instance=_random_instance, conditions=_random_conditions, play=_play,
         kinds=("snapshot", "pack", "timeline"),
     )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def recount():
+    """The module ``recount`` beside this file: ``Count`` and ``Seen``."""
+    spec = importlib.util.spec_from_file_location("vm_recount", Path(__file__).with_name("recount.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
