@@ -92,6 +92,7 @@ def build(config: dict):
     from .agents.ppo import PPO
     from .agents.rollout import Stage
     from .envs.core.engine import resolve_device
+
     device = str(resolve_device(config["device"]))
     # One thread inside each operator: with more, operators wait for each other whenever the machine is busy.
     torch.set_num_threads(1)

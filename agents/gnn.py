@@ -365,7 +365,9 @@ def _mean(nodes: Tensor, features: Tensor) -> Tensor:
 
 def _mean_of_candidates(nodes: Tensor, index: Tensor, chosen: Tensor) -> Tensor:
     """Mean (B, D) of the nodes (B, N, D) that candidates (B, A) are about, each as often as it is offered."""
-    count = chosen.new_zeros(chosen.shape[0], nodes.shape[1] + 1).scatter_add(1, index.clamp_max(nodes.shape[1]), chosen)
+    count = chosen.new_zeros(chosen.shape[0], nodes.shape[1] + 1).scatter_add(
+        1, index.clamp_max(nodes.shape[1]), chosen
+    )
     total = (count[:, None, :-1] @ nodes).squeeze(1)
     return total / chosen.sum(1, keepdim=True).clamp_min(1)
 

@@ -145,24 +145,63 @@ _SOC = {
     ),
 }  # fmt: skip
 
-_VM_RULES = ("no-op", "first-fit", "best-fit", "ha", "greedy", "macro-greedy", "random")
-# Small clusters, each with a limit that is as tight as 50 migrations are for 280 hosts, or as 100.
+_VM_RULES = (
+    "no-op", "first-fit", "best-fit", "ha", "greedy", "macro-greedy", "random", "swap", "beam", "repack", "pop",
+    "mip-reduced",
+)  # fmt: skip
+_IN_TIME = ("no-op", "first-fit", "best-fit", "ha", "greedy", "macro-greedy", "random", "mip-replan")
+# Small clusters, each with a limit that is about as tight as 50 migrations are for 280 hosts.
 _CLUSTERS = {"hosts-15": {"mnl": 4}, "hosts-30": {"mnl": 7}, "hosts-60": {"mnl": 12}, "hosts-100": {"mnl": 18}}
 
 
-def _vm(doc: str, timesteps: int, **more) -> Preset:
+def _vm(doc: str, timesteps: int, options: dict, **more) -> Preset:
     arguments = dict(
         doc=doc, stages=tuple(_CLUSTERS), stage_options=_CLUSTERS, timesteps=timesteps, rules=_VM_RULES, samples=16,
         held_out={"280 hosts": ["medium:0-19"]}, watched=["medium:0-4"], network={"width": 32, "hidden": 32},
-        ppo={"n_epochs": 2, "entropy": 0.01, "batch_size": 128}, reference="macro-greedy",
+        ppo={"n_epochs": 2, "entropy": 0.01, "batch_size": 128}, exact=("mip", 20.0),
+        options={"choice": 256} | options,
     )  # fmt: skip
     return Preset(**(arguments | more))
 
 
+def _wide(doc: str, weight: int) -> Preset:
+    clusters = {name: {"mnl": 3 * limits["mnl"]} for name, limits in _CLUSTERS.items() if name != "hosts-100"}
+    options = {"moves": "macro", "weight_64": weight}
+    rules = tuple(rule for rule in _VM_RULES if rule != "mip-reduced")
+    return _vm(doc, 60_000, options, stages=tuple(clusters), stage_options=clusters, rules=rules)
+
+
+def _churn(rate: int, gap: str) -> Preset:
+    clusters = {f"churn-{hosts}-{max(1, rate * hosts // 280)}": {"mnl": hosts * 50 // 280 + 1} for hosts in (60, 100)}
+    return _vm(
+        f"macros while {rate} VMs a minute come and go {gap}", 100_000, {"moves": "macro", "copy_rate": 1000},
+        stages=tuple(clusters), stage_options=clusters, rules=_IN_TIME, exact=None, reference="macro-greedy",
+        held_out={f"280 hosts, {rate} a minute": [f"churn-280-{rate}:0-19"]}, watched=[f"churn-280-{rate}:0-3"],
+        ppo={"n_epochs": 2, "entropy": 0.0, "batch_size": 128, "advantage": "aligned"},
+        network={"width": 32, "hidden": 32, "prior": {"regret": -20.0}},
+    )  # fmt: skip
+
+
 _VM = {
-    "medium": _vm("class moves, learned on 15 to 100 hosts and judged on 280", 300_000, options={"moves": "class", "choice": 256}),
-    "macro": _vm("the same with macros", 100_000, options={"moves": "macro", "choice": 256}),
-}
+    "smoke": _vm(
+        "a few seconds, to see that everything works", 1500, {"moves": "class"}, stages=("hosts-6", "hosts-8"),
+        stage_options={}, groups=4, group=4, samples=4, held_out={"8 hosts": ["hosts-8:0-9"]},
+        watched=["hosts-8:0-4"], network={"width": 8, "heads": 2, "layers": 1}, exact=("mip", 5.0),
+    ),
+    "medium": _vm("class moves, learned on 15 to 100 hosts and judged on 280; some five minutes on two cores", 200_000, {}),
+    "macro": _vm("the same with macros", 60_000, {"moves": "macro"}),
+    "wide": _wide("macros for FR-64", 100),
+    "mixed": _wide("macros for FR-16 and FR-64 alike", 50),
+    "affinity": _vm(
+        "macros where a VM is kept from 30 % of the hosts", 60_000, {"moves": "macro"},
+        stages=("affinity-15-30", "affinity-30-30", "affinity-60-30"),
+        stage_options={f"affinity-{name[6:]}-30": limits for name, limits in _CLUSTERS.items()},
+        held_out={"280 hosts, 30 %": ["affinity-280-30:0-9"], "280 hosts, 5 %": ["affinity-280-5:0-9"]},
+        watched=["affinity-280-30:0-1"], rules=tuple(rule for rule in _VM_RULES if rule != "mip-reduced"),
+    ),
+    "churn-12": _churn(12, "as off peak"),
+    "churn-40": _churn(40, "as in the daytime"),
+}  # fmt: skip
 
 PRESETS: dict[str, dict[str, Preset]] = {
     "job_shop": {

@@ -5,12 +5,19 @@ does it stops, or waits as long as the cluster lives on. Where VMs are not place
 important ones before the others, and evicts nobody. Ties go to the first candidate.
 """
 
+import dataclasses
+import time
+
 from ..envs.core.policies import RandomRule, Rule
+from ..envs.core.registry import family
+from ..envs.core.solvers import Answer, Exact, Limits
+from .vm_replan import Replan
 
 FIRST = 2**20  # what comes first in a key, so that what follows only breaks ties
 LEVEL = 2.0**56  # above every key: places by importance
 NEVER = 2.0**62
 STOP = 3
+ROUNDING = 1e-9  # of fragment rates; a proven bound may be above the optimum by no more
 
 
 def _rule(move, place, doc: str, **options) -> Rule:
@@ -34,6 +41,75 @@ def _per_move(c):
     return -(c.gain * 840 // c.length.clamp_min(1)) * FIRST + c.waste * 64 + c.length
 
 
+def _conditions(instance, limits: Limits) -> dict:
+    options = family(instance.family).make_options(**limits.options)
+    return {name: getattr(options, name) for name in options.world}
+
+
+def _plans(solve):
+    """A solver from a function of (instance, conditions, limits) to a Plan."""
+
+    def answer(instance, limits: Limits) -> Answer:
+        from .vm_problem import to_schedule
+
+        conditions = _conditions(instance, limits)
+        begin = time.perf_counter()
+        plan = solve(instance, conditions, limits)
+        seconds = time.perf_counter() - begin
+        bound = plan.bound
+        if isinstance(bound, float):
+            bound = max(0.0, bound - ROUNDING)
+        return Answer(to_schedule(instance, plan, conditions), seconds, bound, plan.status)
+
+    return answer
+
+
+def _mip(instance, conditions, limits: Limits):
+    from .vm_mip import solve_mip
+
+    return solve_mip(instance, conditions, limits.time_limit, limits.seed % 2**31)
+
+
+def _mip_reduced(instance, conditions, limits: Limits):
+    from .vm_mip import solve_mip
+
+    plan = solve_mip(instance, conditions, limits.time_limit, limits.seed % 2**31, reduced=True)
+    return dataclasses.replace(plan, bound=None)
+
+
+def _pop(instance, conditions, limits: Limits):
+    from .vm_pop import solve_pop
+
+    return solve_pop(instance, conditions, limits.time_limit, limits.seed % 2**31)
+
+
+def _pack(instance, conditions, limits: Limits):
+    from .vm_pack import solve_pack
+
+    return solve_pack(instance, conditions, limits.time_limit, limits.seed % 2**31)
+
+
+def _search(name: str, **options):
+    def search(instance, conditions, limits: Limits):
+        from . import vm_search
+
+        return vm_search.plan_with(getattr(vm_search, name), instance, conditions, **options)
+
+    return search
+
+
+def _is_snapshot(instance, options) -> bool:
+    return not instance.dynamic and not instance.pack
+
+
+def _is_plain(instance, options) -> bool:
+    return _is_snapshot(instance, options) and not options.weight_64 and not options.weight_memory
+
+
+def _planner(solve, doc: str, accepts=_is_snapshot) -> Exact:
+    return Exact(_plans(solve), doc, proves=False, accepts=accepts)
+
+
 POLICIES = {
     "no-op": Rule(lambda c: c.kind != STOP, "leaves everything as it is"),
     "first-fit": _rule(
@@ -55,4 +131,23 @@ POLICIES = {
         moves="macro",
     ),
     "random": RandomRule(),
+    "swap": _planner(_search("swaps"), "best moves, then exchanges of two VMs, as long as they free something"),
+    "beam": _planner(_search("beam"), "beam search over single moves, 16 wide, by slots and how near nodes are to one"),
+    "repack": _planner(
+        _search("repack"),
+        "takes the VMs of the most fragmented hosts out and packs them anew; inspired by alpha-VBPP, not the same",
+    ),
+    "pop": _planner(_pop, "hosts split at random into 16 parts, each solved exactly (Narayanan et al. 2021)"),
+    "mip-reduced": _planner(
+        _mip_reduced, "integer program over the classes of VMs that change a residue; FR-16 alone", _is_plain
+    ),
+    "mip-replan": Replan(5, "dynamic: the reduced integer program, solved anew after every 5 moves"),
+    "mip": Exact(
+        _plans(_mip), "integer program over counts of VMs that are alike (OR-Tools HiGHS)", accepts=_is_snapshot
+    ),
+    "cp-sat": Exact(
+        _plans(_pack),
+        "to pack: constraint program, one priority after the other (OR-Tools CP-SAT)",
+        accepts=lambda instance, options: instance.pack,
+    ),
 }  # fmt: skip

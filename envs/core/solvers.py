@@ -117,10 +117,13 @@ def is_exact(policy) -> bool:
 def applies(policy, instances: Sequence[Instance], limits: Limits) -> bool:
     """Whether a rule can run on instances under the options asked for; a pilot, for one, cannot undo what happened."""
     entry = family(instances[0].family)
-    if isinstance(policy, Exact):
-        options = entry.make_options(**limits.options)
-        return all(policy.accepts(instance, options) for instance in instances)
+    accepts = getattr(policy, "accepts", None)
     try:
+        options = entry.make_options(**limits.options)
+        if accepts is not None and not all(accepts(instance, options) for instance in instances):
+            return False
+        if isinstance(policy, Exact):
+            return True
         options = options_of(policy, limits, entry)
         groups = {entry.model.size_key(instance): instance for instance in instances}
         for instance in groups.values():

@@ -129,7 +129,9 @@ FIELDS = (
     Field("may", "env chosen_vm", "moves VM: 1 for a VM that may be chosen", "int8"),
     Field("level_first", "env level_of_room", "macro: where each level of free cores begins in the next"),
     Field("by_level", "env list_node", "macro: nodes in order of their level"),
-    Field("hardest", "env size rank", "macro: nodes with room for a VM of so many cores, the hardest to complete first"),
+    Field(
+        "hardest", "env size rank", "macro: nodes with room for a VM of so many cores, the hardest to complete first"
+    ),
     Field("set_count", "env size", "macro: VMs of each size that are to leave"),
     Field("draft_vm", "env part", "macro: the moves that are tried"),
     Field("draft_node", "env part", "where to"),

@@ -168,14 +168,17 @@ class Seen:
     """The state of one environment of a simulation: its fields as attributes, and what they ought to be as ``count``."""
 
     def __init__(self, simulation, place=0):
-        self.model, self.options, self.place_in_batch = simulation.model, simulation.model.options, place
-        self.instance = simulation.instance_of(place)
+        self.model, self.options, self.cluster = (
+            simulation.model,
+            simulation.model.options,
+            simulation.instance_of(place),
+        )
         tensors = simulation.engine.tensors
         for field in simulation.engine.program.fields:
             if field.shape[:1] == ("env",):
                 setattr(self, field.name, tensors[field.name][place].numpy())
         copied = (int(self.copied), int(self.copied_to)) if self.copied >= 0 else None
-        self.count = Count(self.instance, self.options, self.place[: self.instance.vms], copied)
+        self.count = Count(self.cluster, self.options, self.place[: self.cluster.vms], copied)
 
     @property
     def left(self) -> int:
@@ -185,17 +188,17 @@ class Seen:
     @property
     def legal(self) -> set[tuple[int, int, int]]:
         """All legal actions but stopping, whatever is offered."""
-        return self.count.legal(self.left, {vm for vm in range(self.instance.vms) if self.evicted[vm]})
+        return self.count.legal(self.left, {vm for vm in range(self.cluster.vms) if self.evicted[vm]})
 
     @property
-    def offered(self) -> list[tuple[int, int, int]]:
+    def shown(self) -> list[tuple[int, int, int]]:
         """(VM, node, kind) of every action that is offered, in order, but for stopping."""
         open = np.flatnonzero(self.action_mask[:-1])
         return list(zip(self.vm[open].tolist(), self.node[open].tolist(), self.kind[open].tolist(), strict=True))
 
     def check(self) -> None:
         """Everything that is kept from step to step is what follows from who is where."""
-        count, instance = self.count, self.instance
+        count, instance = self.count, self.cluster
         nodes = slice(0, instance.nodes)
         assert (self.free_cores[nodes] == count.free_cores).all() and (count.free_cores >= 0).all()
         assert (self.free_memory[nodes] == count.free_memory).all() and (count.free_memory >= 0).all()
@@ -215,7 +218,7 @@ class Seen:
     def check_lists(self) -> None:
         """The lists of VMs of each node, and how many there are of each flavor."""
         count, flavor = self.count, self.count.flavors()
-        for n in range(self.instance.nodes):
+        for n in range(self.cluster.nodes):
             vms = count.listed(n)
             chain, vm = [], int(self.node_vm[n])
             while vm >= 0 and len(chain) <= len(vms):

@@ -66,6 +66,7 @@ def test_wide_slots_are_as_many_as_the_fuller_node_has_halves():
 def test_nothing_free_is_no_fragment():
     full = VMInstance("full", [[4, 4]], [[5, 5]], [8], [10], [2], [0])
     assert set(figures(full, []).values()) == {0}
+    assert figures(VMInstance("almost", [[4, 4]], [[1, 0]], [3, 4], [0, 0], [1, 1], [0, 1]), [])["fr16"] == 1
     no_memory = VMInstance("bare", [[4, 4]], [[0, 0]], [1], [0], [1], [0])
     found = figures(no_memory, [], weight_memory=50)
     assert (found["fr16"], found["fr_memory"], found["fr_final"]) == (1, 0, 0.5)
@@ -161,6 +162,14 @@ def test_arrivals_go_where_they_fit_best(cores, numas, node, more):
     assert found["fr_final"] == sum(cores % 16 for cores in free) / sum(free)
     ignored = figures(instance, [], constraints=False)
     assert ignored["rejected"] == (cores > 16 if numas == 1 else cores > 24)
+
+
+@pytest.mark.parametrize(("memory", "rejected"), [(69_000, 0), (69_001, 1)])
+def test_arrivals_need_memory(memory, rejected):
+    instance = VMInstance(
+        "memory", [[16, 16]], [[70_000, 50]], [1, 1], [1000, memory], [1, 1], [0, -1], arrival=[0, 5], horizon=9
+    )  # fmt: skip
+    assert figures(instance, [])["rejected"] == rejected
 
 
 def test_ties_go_to_the_lowest():

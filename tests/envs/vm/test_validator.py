@@ -114,6 +114,12 @@ NEED_8 = "it needs 8 cores and 800 MB"
         (cluster(*[(1, 0)] * 5, (1, 2), groups=(("host", tuple(range(6))),)), acts((5, 1)), [
             "affinity: action 0 moves VM 5 to host 0, where VMs 0, 1, 2 and 2 more of its groups are"
         ]),
+        (cluster(*[(1, 0)] * 3, (1, 2), groups=(("host", tuple(range(4))),)), acts((3, 1)), [
+            "affinity: action 0 moves VM 3 to host 0, where VMs 0, 1, 2 of its groups are"
+        ]),
+        (cluster(*[(1, 0)] * 4, (1, 2), groups=(("host", tuple(range(5))),)), acts((4, 1)), [
+            "affinity: action 0 moves VM 4 to host 0, where VMs 0, 1, 2 and 1 more of its groups are"
+        ]),
         # those that are together at the start may stay, and may leave, but not move on where they are
         (cluster((1, 0), (1, 0), groups=(("host", (0, 1)),)), acts((0, 2)), []),
         (cluster((1, 0), (1, 0), groups=(("host", (0, 1)),)), acts((0, 1)), [
@@ -332,6 +338,8 @@ def test_the_penalty_of_a_packing_must_fit():
     rows = acts((8, 0), (7, 1), (6, 2))
     assert words(few, rows, mnl=200) == []
     assert metrics(few, Schedule(few, np.array(rows), {"mnl": 200}))["penalty"] == sum(210**k for k in range(1, 7))
+    exact = cluster(*[(1, 0)] * 5, *[(1, -1)] * 4, priority=[0, 1, 2, 3, 4, 5, 5, 5, 5])  # 4 * 1024**6
+    assert [len(words(exact, rows, mnl=1014)) for rows in ([], acts((5, 0)))] == [1, 0]
     with pytest.raises(ScheduleError, match="not below 2.*62"):
         metrics(few, Schedule(few, np.zeros((0, 5), int), {"mnl": 200}))
 

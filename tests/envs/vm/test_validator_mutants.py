@@ -11,7 +11,7 @@ from dispatchgym.envs.core.schedule import Schedule, Violation
 from dispatchgym.envs.vm.instance import VMInstance
 from dispatchgym.envs.vm.validator import check
 
-SCHEDULES = 700
+SCHEDULES = 500
 VM, STEP, NODE, START, END = range(5)
 RULES = {
     "conditions", "entry", "order", "placed", "movable", "capacity", "drained", "affinity", "evict", "limit", "time",
@@ -350,7 +350,7 @@ def test_every_mutant_is_caught_and_every_original_accepted(vm):
             if made is not None:  # the schedule has room for this one
                 assert rule in rules(*made), (mutation.__name__, made, played.rows)
                 caught[mutation.__name__] += 1
-    assert min(caught.values()) >= 10, caught
+    assert min(caught.values()) >= 6, caught
     assert {rule for _, rule in MUTATIONS} == RULES
 
 
@@ -405,7 +405,7 @@ def perturb(rows, instance, rng):
 def test_the_first_broken_rules_are_those_of_the_statement(vm):
     rng = np.random.default_rng(77)
     seen = Counter()
-    for turn in range(1300):
+    for turn in range(900):
         kind = vm.kinds[turn % 3]
         instance, conditions = vm.instance(rng, kind), vm.conditions(rng)
         rows = perturb(vm.play(instance, conditions, rng).rows, instance, rng)
@@ -429,7 +429,7 @@ def test_the_first_broken_rules_are_those_of_the_statement(vm):
         seen.update((kind, rule) for rule in broken)
     for kind in vm.kinds:
         asked = {"entry", "placed", "movable", "capacity", "drained", "affinity", "evict", "limit", "time"}
-        assert all(seen[kind, rule] >= 3 for rule in asked), seen
+        assert all(seen[kind, rule] >= 2 for rule in asked), seen
 
 
 @settings(max_examples=200, deadline=None)
