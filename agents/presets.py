@@ -188,7 +188,7 @@ _VM = {
         stage_options={}, groups=4, group=4, samples=4, held_out={"8 hosts": ["hosts-8:0-9"]},
         watched=["hosts-8:0-4"], network={"width": 8, "heads": 2, "layers": 1}, exact=("mip", 5.0),
     ),
-    "medium": _vm("class moves, learned on 15 to 100 hosts and judged on 280; some five minutes on two cores", 200_000, {}),
+    "medium": _vm("class moves, learned on 15 to 100 hosts, judged on 280; five minutes on two cores", 200_000, {}),
     "macro": _vm("the same with macros", 60_000, {"moves": "macro"}),
     "wide": _wide("macros for FR-64", 100),
     "mixed": _wide("macros for FR-16 and FR-64 alike", 50),

@@ -113,7 +113,9 @@ def _planner(solve, doc: str, accepts=_is_snapshot) -> Exact:
 POLICIES = {
     "no-op": Rule(lambda c: c.kind != STOP, "leaves everything as it is"),
     "first-fit": _rule(
-        lambda c: c.vm * FIRST + c.node, lambda c: c.vm * FIRST + c.node, "the first VM to the first node that frees something"
+        lambda c: c.vm * FIRST + c.node,
+        lambda c: c.vm * FIRST + c.node,
+        "the first VM to the first node that frees something",
     ),
     "best-fit": _rule(
         lambda c: c.room * FIRST - c.gain,

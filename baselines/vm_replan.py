@@ -1,4 +1,4 @@
-"""A planner in a cluster that lives on: an integer program is solved for the state of the moment, and again after a while."""
+"""A planner in a cluster that lives on: an integer program for the state of the moment, solved anew after a while."""
 
 import weakref
 from collections import Counter

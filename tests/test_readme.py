@@ -143,7 +143,7 @@ def tables(page: Path) -> dict[tuple[str, str], list[list[str]]]:
     """Feature tables by (observation, key), as rows of cells."""
     found, observation, key = {}, "", ""
     for line in page.read_text(encoding="utf-8").splitlines():
-        if heading := re.match(r'#+ .*`observation="(\w+)"`', line):
+        if heading := re.match(r'#+ .*`(?:observation|moves)="(\w+)"`', line):
             observation = heading[1]
         if title := re.match(r"\*\*.+\*\* \(`(\w+)`\)", line):
             key = title[1]
@@ -154,9 +154,11 @@ def tables(page: Path) -> dict[tuple[str, str], list[list[str]]]:
 
 def specs(entry):
     """The specification of every form of the observation."""
-    forms = getattr(entry.room("options"), "OBSERVATIONS", ("",))
+    room = entry.room("options")
+    option = getattr(room, "SHAPED_BY", "observation")
+    forms = getattr(room, f"{option.upper()}S" if option == "observation" else option.upper(), ("",))
     first = entry.room("generator").training_instances(presets(entry.name)[0], 1, 0, 0)
-    given = {form: {"observation": form} if form else {} for form in forms}
+    given = {form: {option: form} if form else {} for form in forms}
     return {form: entry.model(first, entry.make_options(**options)).spec for form, options in given.items()}
 
 

@@ -39,8 +39,8 @@ def _init_quietly() -> None:
 _init_quietly()
 
 TORCH = {"int8": torch.int8, "int32": torch.int32, "int64": torch.int64, "float32": torch.float32}
-# Exact arithmetic: the same bits on CPU and GPU need no contraction into fused multiply-adds. Loops stay loops: unrolled,
-# those over a constant number of turns make the source ten times as long, and take minutes to compile.
+# Exact arithmetic: the same bits on CPU and GPU need no contraction into fused multiply-adds. Loops stay loops:
+# unrolled, those over a constant number of turns make the source ten times as long, and take minutes to compile.
 MODULE_OPTIONS = {"enable_backward": False, "fast_math": False, "fuse_fp": False, "max_unroll": 0}
 # Below this many environments handing work to a second thread costs more than it saves (measured: benchmarks/).
 SPLIT_FROM = 4096

@@ -1,4 +1,4 @@
-"""VM rescheduling as Gymnasium environments: which instances are played, and the family's options as keyword arguments."""
+"""VM rescheduling as Gymnasium environments: which instances are played, and the family's options as arguments."""
 
 import inspect
 from collections.abc import Sequence

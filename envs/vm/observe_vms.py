@@ -5,7 +5,14 @@ import warp as wp
 from ..core.features import clip
 from ..core.graph import Feature
 from .observe import (
-    best_ratio, hide_candidate, level_share, need_feature, residue, show_candidate, show_context, show_stop,
+    best_ratio,
+    hide_candidate,
+    level_share,
+    need_feature,
+    residue,
+    show_candidate,
+    show_context,
+    show_stop,
 )  # fmt: skip
 from .simulator_state import SLOT, State
 

@@ -7,6 +7,7 @@ from ..core.errors import OptionError
 from ..core.options import as_bool, as_integer, as_number, one_of, option
 
 MOVES = ("class", "macro", "vm")  # in the order of the simulator's constants
+SHAPED_BY = "moves"  # the option that decides on the form of the observation
 MOST_MOVES = 10_000
 MOST_CHOICES = 100_000
 MOST_MS = 2**30

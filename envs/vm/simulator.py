@@ -4,9 +4,9 @@ A snapshot is rescheduled: one migration after another, until the limit is reach
 over decides: free cores that do not add up to whole slots are fragments. The reward is the decrease of the weighted
 fragments in slots of 16 cores, less the migration cost, so the return is their decrease over the episode, exactly.
 
-A dynamic cluster lives on meanwhile: VMs arrive, are placed best-fit and depart, while moves are decided, begin and take
-their time. Stopping only waits for the next arrival or departure. The reward is minus the fragment rate over time, as a
-share of the horizon, and minus the migration cost, so the return is minus the objective.
+A dynamic cluster lives on meanwhile: VMs arrive, are placed best-fit and depart, while moves are decided, begin and
+take their time. Stopping only waits for the next arrival or departure. The reward is minus the fragment rate over time,
+as a share of the horizon, and minus the migration cost, so the return is minus the objective.
 
 A snapshot with VMs that are not placed is packed: they are placed, others moved or evicted for them. The reward is the
 decrease of the penalty, in VMs of the highest priority.

@@ -73,7 +73,7 @@ def move_gain(s: State, i: int, v: int, n: int):
             cores = -cores
         # each side alone was counted above
         alone = wide_gain(s, i, at // 2, wp.max(cores, 0), wp.max(-cores, 0))
-        alone += wide_gain(s, i, at // 2, wp.min(-cores, 0), wp.min(cores, 0))
+        alone += wide_gain(s, i, at // 2, wp.min(cores, 0), wp.min(-cores, 0))
         result += s.weight_64 * 2 * HALF * (wide_gain(s, i, at // 2, cores, -cores) - alone)
     return result
 
@@ -157,7 +157,7 @@ def first_of(s: State, i: int, v: int, key: int):
 
 @wp.func
 def suits(s: State, i: int, c: int, row: int):
-    """Whether VMs of class c should go to places of this row's key: of their kind, and no slot is taken there in vain."""
+    """Whether VMs of class c should go to this row's places: of their kind, and no slot is taken there in vain."""
     v = s.class_vm[i, c]
     key = s.key_list[i, row]
     result = bool(False)
@@ -170,7 +170,7 @@ def suits(s: State, i: int, c: int, row: int):
 
 @wp.func
 def band(s: State, i: int, v: int, n: int, gain: int):
-    """Which moves are offered first: 0 for those that free something, 1 for those that come closest to it, 2 for others.
+    """Which moves are offered first: 0 for those that free something, 1 for those that come closest, 2 for others.
 
     It is the same for all moves of VM v's class to places like node n.
     """

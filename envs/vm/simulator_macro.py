@@ -2,9 +2,9 @@
 
 Where FR-16 counts, a macro empties one NUMA node, or after a double VM has left both of them, until their free cores
 are whole slots: a least set of small VMs by size, and for each a sink by one of three rules, largest VM first: the
-tightest (0), the one that would itself be hardest to complete (1), or, where there is none, one that a smaller VM has to
-leave first (2). Of macros that are alike, the same sizes from the same residue by the same rule, the first is offered.
-Where FR-64 counts, a macro empties a host until a VM of 64 cores fits (simulator_evacuate.py).
+tightest (0), the one that would itself be hardest to complete (1), or, where there is none, one that a smaller VM has
+to leave first (2). Of macros that are alike, the same sizes from the same residue by the same rule, the first is
+offered. Where FR-64 counts, a macro empties a host until a VM of 64 cores fits (simulator_evacuate.py).
 """
 
 import warp as wp
@@ -12,7 +12,13 @@ import warp as wp
 from ..core.rng import mix
 from .simulator_cluster import allowed, left, weighted
 from .simulator_sinks import (
-    double_sink, hardest_sink, is_sink, level_of, move_draft, take_back, tightest_sink,
+    double_sink,
+    hardest_sink,
+    is_sink,
+    level_of,
+    move_draft,
+    take_back,
+    tightest_sink,
 )  # fmt: skip
 from .simulator_state import SLOT, State
 
@@ -97,7 +103,7 @@ def offer_draft(s: State, i: int, a: int, n: int, gain: int, waste: int):
 
 @wp.func
 def make_room(s: State, i: int, v: int, h: int):
-    """Move a smaller VM away from the fullest node where that leaves room for VM v, and v there; whether it could be."""
+    """Move a smaller VM from the fullest node where that leaves room for VM v, and v there; whether it could be."""
     b = s.instance[i]
     cores = s.need_cores[b, v]
     kept = s.draft_length[i]

@@ -1,7 +1,7 @@
 """The state of the VM simulator: the instances as arrays, where every VM is, and the choice that is open.
 
-A node is one NUMA node, ``2 * host + numa``. A single VM is on one node; a double VM has half of itself on either node of
-a host and is said to be on the first of them. What a VM needs of each of its nodes is its ``need``.
+A node is one NUMA node, ``2 * host + numa``. A single VM is on one node; a double VM has half of itself on either node
+of a host and is said to be on the first of them. What a VM needs of each of its nodes is its ``need``.
 """
 
 import warp as wp

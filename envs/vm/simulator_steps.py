@@ -1,7 +1,7 @@
 """Moves in two steps, as published with VMR2L (Ding et al. 2025): which VM, and then which node it goes to.
 
-Actions are the VMs, for the first step, then the nodes, for the second one, then eviction, then stopping. What is known of
-a VM as a candidate is found anew only where something has changed.
+Actions are the VMs, for the first step, then the nodes, for the second one, then eviction, then stopping. What is
+known of a VM as a candidate is found anew only where something has changed.
 """
 
 import warp as wp
@@ -9,7 +9,7 @@ import warp as wp
 from .simulator_class import both_gains, leaving_gain, write
 from .simulator_cluster import fits, left, may_go
 from .simulator_events import may_evict
-from .simulator_state import PACK, State
+from .simulator_state import DYNAMIC, PACK, State
 
 
 @wp.func
@@ -118,6 +118,7 @@ def offer_vms(s: State, i: int):
     b = s.instance[i]
     count_rooms(s, i)
     all = s.log_count[i] == 0 or s.task == PACK
+    all = all or (s.weight_memory > 0 and s.task == DYNAMIC)  # gains depend on all free memory, which then changes
     all = all or (s.constraints == 1 and s.conflict_first[b, s.vms[b]] > 0)
     if all:
         for v in range(s.vms[b]):

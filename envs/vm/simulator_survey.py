@@ -95,7 +95,7 @@ def list_place(s: State, i: int, key: int, n: int):
 
 @wp.func
 def list_class(s: State, i: int, key: int, flavor: int, n: int, count: int):
-    """Count so many VMs of a flavor on node n, -1 for nowhere, to their class; called from the last node to the first."""
+    """Count so many VMs of a flavor on node n to their class; called from the last node to the first."""
     visit(s, i, key)
     c = int(s.first_class[i, key])
     while c >= 0 and s.class_flavor[i, wp.max(c, 0)] != flavor:

@@ -17,7 +17,7 @@ def needs(instance: VMInstance) -> tuple[np.ndarray, np.ndarray]:
 
 
 def flavors(instance: VMInstance) -> tuple[np.ndarray, np.ndarray]:
-    """(VMs,) number of each VM's flavor, and (flavors,) a VM of each; VMs of a flavor differ in where they are alone."""
+    """(VMs,) number of each VM's flavor, and (flavors,) a VM of each; VMs of a flavor differ only in where they are."""
     rows = np.stack([instance.cores, instance.memory, instance.numas, instance.priority], axis=1)
     _, first, number = np.unique(rows, axis=0, return_index=True, return_inverse=True)
     return number.reshape(-1), first
@@ -67,7 +67,7 @@ def conflicts(instance: VMInstance) -> tuple[np.ndarray, np.ndarray]:
 
 
 def events(instance: VMInstance) -> tuple[np.ndarray, np.ndarray]:
-    """Arrivals and departures before the horizon: (events,) times in order, and codes, twice the VM, plus 1 if it arrives."""
+    """Arrivals and departures before the horizon: (events,) times, and codes, twice the VM, plus 1 if it arrives."""
     leaving = np.flatnonzero(instance.departure < instance.horizon)
     coming = np.flatnonzero((instance.arrival > 0) & (instance.arrival < instance.horizon))
     time = np.concatenate([instance.departure[leaving], instance.arrival[coming]])

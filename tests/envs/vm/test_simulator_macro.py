@@ -1,0 +1,262 @@
+"""Macros: few moves that together complete a slot, each of them legal in its turn, found without a trace."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dispatchgym.envs.core.simulation import Simulation
+from dispatchgym.envs.core.twin import twin
+from dispatchgym.envs.vm import simulator
+from dispatchgym.envs.vm.generator import draw_instance
+from dispatchgym.envs.vm.instance import VMInstance
+from dispatchgym.envs.vm.model import Model
+from dispatchgym.envs.vm.options import Options
+from dispatchgym.instances.catalogue import load_many
+
+seeds = st.integers(0, 2**32 - 1)
+WEIGHTS = [{}, {"weight_64": 100}, {"weight_64": 30, "weight_memory": 20}, {"weight_memory": 60}]
+# What an offer is made of, and what drafts and lists are kept in while it is made; all else is to stay as it was.
+OF_THE_OFFER = {
+    "offered", "only", "action_mask", "vm", "node", "source", "cores", "gain", "source_gain", "room", "length", "waste",
+    "importance", "kind", "action_class", "action_key", "part_vm", "part_node", "draft_vm", "draft_node", "draft_from",
+    "draft_length", "macro_before", "level_first", "by_level", "hardest", "set_count", "seen", "seen_stamp", "stamp",
+    "mark", "first_class", "first_node", "next_node", "next_host", "class_vm", "class_next", "class_flavor", "class_key",
+    "class_size", "key_list", "key_size", "key_row", "key_residue",
+}  # fmt: skip
+
+
+def begin(instances, num_envs=None, **options) -> Simulation:
+    instances = instances if isinstance(instances, list) else [instances]
+    simulation = Simulation(Model(instances, Options(moves="macro", **options)), instances, num_envs or len(instances))
+    simulation.reset()
+    return simulation
+
+
+def restless(simulation, legal, rng) -> torch.Tensor:
+    """Random legal actions, to stop only where there is nothing else."""
+    moves = simulation.mask[:, :-1]
+    return torch.where(moves.any(dim=1), legal(moves, rng), simulation.model.actions - 1)
+
+
+def parts(seen, action) -> list[tuple[int, int]]:
+    """The moves of a macro, (VM, node) each."""
+    length = int(seen.length[action])
+    return list(zip(seen.part_vm[action, :length].tolist(), seen.part_node[action, :length].tolist(), strict=True))
+
+
+def check_macro(recount, seen, action) -> None:
+    """It can be carried out move by move, frees what it says, and completes a slot where it says."""
+    moves, count, node, left = parts(seen, action), seen.count, seen.count.node.copy(), seen.left
+    wide = seen.options.weight_64 > 0
+    assert 1 <= len(moves) <= min(8 if wide else 5, left)
+    path = []
+    for vm, target in moves:
+        now = recount.Count(seen.cluster, seen.options, node)
+        assert (vm, target, 0) in now.legal(left)
+        path.append((vm, int(node[vm]), target))
+        node[vm], left = target, left - 1
+    after = recount.Count(seen.cluster, seen.options, node)
+    gain = count.value(count.free_cores, count.free_memory) - after.value(after.free_cores, after.free_memory)
+    assert seen.gain[action] > 0 and abs(seen.gain[action] - gain) <= (1 if seen.options.weight_memory else 0)
+    assert (seen.vm[action], seen.node[action]) == moves[0] and seen.cores[action] == count.cores[moves[0][0]]
+    assert seen.kind[action] == 0 and seen.source_gain[action] == seen.gain[action]
+    emptied = int(seen.source[action])
+    host = slice(2 * (emptied // 2), 2 * (emptied // 2) + 2)
+    if wide:
+        assert seen.waste[action] == (after.free_cores[host] % 32).sum()
+        assert (after.free_cores[host] // 32).min() == (count.free_cores[host] // 32).min() + 1
+        assert all(source // 2 == emptied // 2 for _, source, _ in path)
+        return
+    assert seen.waste[action] == after.free_cores[emptied] % 16
+    assert after.free_cores[emptied] // 16 > count.free_cores[emptied] // 16
+    check_least(seen, path, emptied)
+
+
+def check_least(seen, path, emptied) -> None:
+    """Of small VMs on the node that is emptied none leaves in vain; nobody comes to its host."""
+    count = seen.count
+    assert all(target // 2 != emptied // 2 for *_, target in path)
+    double = [vm for vm, source, _ in path if count.double[vm]]
+    small = [vm for vm, source, _ in path if source == emptied and not count.double[vm]]
+    assert len(double) <= 1 and all(count.node[vm] == emptied // 2 * 2 for vm in double)
+    assert all(count.cores[vm] < 16 for vm in small)
+    missing = 16 - count.free_cores[emptied] % 16
+    if double and missing == 16:
+        missing = 0  # it was whole, and so it is when a double VM of whole slots or other ones have left
+    if double:
+        return
+    cores = [int(count.cores[vm]) for vm in small]
+    assert sum(cores) >= missing > sum(cores) - min(cores)
+
+
+def check_single_moves(seen) -> None:
+    """Wherever one small VM completes a slot and can go elsewhere, a macro of one move says so."""
+    count, legal = seen.count, seen.legal
+    expected = set()
+    for vm, node, _ in legal:
+        source = int(count.node[vm])
+        narrow = not count.double[vm] and count.cores[vm] < 16 and node // 2 != source // 2
+        completes = count.free_cores[source] % 16 + count.cores[vm] >= 16
+        if narrow and completes and count.free_cores[node] % 16 >= count.cores[vm]:
+            expected.add((int(count.free_cores[source] % 16), int(count.cores[vm])))
+    found = set()
+    for action in np.flatnonzero(seen.action_mask[:-1]).tolist():
+        if seen.length[action] == 1:
+            vm = int(seen.vm[action])
+            found.add((int(count.free_cores[seen.source[action]] % 16), int(count.cores[vm])))
+    assert expected <= found
+
+
+@settings(max_examples=70)
+@given(seeds, st.sampled_from(WEIGHTS))
+def test_every_macro_can_be_carried_out_and_frees_what_it_says(recount, random_cluster, legal, seed, weights):
+    rng = np.random.default_rng(seed)
+    instances = [random_cluster(rng, "reschedule", hosts=int(rng.integers(2, 9))) for _ in range(2)]
+    instances.append(draw_instance("hosts-8", rng))
+    more = {"mnl": int(rng.choice([1, 3, 50])), "constraints": bool(rng.random() < 0.8)}
+    simulation = begin(instances, **weights, **more)
+    for _ in range(6):
+        for place in np.flatnonzero(simulation.terminated == 0).tolist():
+            seen = recount.Seen(simulation, place)
+            actions = np.flatnonzero(seen.action_mask[:-1]).tolist()
+            assert actions == list(range(len(actions))) and len(actions) == seen.offered
+            for action in actions:
+                check_macro(recount, seen, action)
+            if not weights:
+                check_single_moves(seen)
+        simulation.step(restless(simulation, legal, rng))
+
+
+@pytest.mark.parametrize("weights", WEIGHTS, ids=str)
+def test_playing_one_does_what_it_says(recount, legal, weights):
+    rng, instances, played = np.random.default_rng(0), load_many("small:0-3", "vm"), 0
+    simulation = begin(instances, **weights, mnl=9, migration_cost=0.0)
+    while not simulation.terminated.all():
+        before = [recount.Seen(simulation, place) for place in range(4)]
+        kept = [(seen.count.node.copy(), int(seen.log_count), seen.action_mask.any()) for seen in before]
+        actions = restless(simulation, legal, rng)
+        moves = [parts(seen, int(action)) for seen, action in zip(before, actions, strict=True)]
+        gains = [int(seen.gain[action]) for seen, action in zip(before, actions, strict=True)]
+        simulation.step(actions)
+        for place, (node, logged, open) in enumerate(kept):
+            if open and int(actions[place]) < simulation.model.actions - 1:
+                after = recount.Seen(simulation, place)
+                for vm, target in moves[place]:
+                    node[vm] = target
+                assert (after.count.node == node).all() and after.log_count == logged + len(moves[place])
+                assert abs(float(simulation.reward[place]) - gains[place] / 1600) <= 1 / 1600 * bool(weights)
+                played += 1
+    assert played > 8
+
+
+@settings(max_examples=20)
+@given(seeds, st.sampled_from(WEIGHTS), st.sampled_from(["reschedule", "dynamic"]))
+def test_looking_for_macros_leaves_no_trace(recount, random_cluster, legal, seed, weights, task):
+    """In the plain-Python twin: every array but those of the offer is the same before and after, and so is the offer."""
+    rng = np.random.default_rng(seed)
+    instances = [random_cluster(rng, task, hosts=5) for _ in range(3)]
+    simulation = begin(instances, forced_moves=False, choice=64, **weights)
+    offer = twin(simulator.offer_macros)
+    for _ in range(4):
+        copy = simulation.engine.twin().state
+        before = {name: array.copy() for name, array in vars(copy).items() if isinstance(array, np.ndarray)}
+        for place in np.flatnonzero(simulation.terminated == 0).tolist():
+            copy.offered[place] = 0
+            with np.errstate(over="ignore"):
+                assert offer(copy, place) == before["offered"][place] or copy.mnl == 0
+        same = {name for name, array in before.items() if (array == getattr(copy, name)).all()}
+        assert before.keys() - same <= {"stamp", "mark", "seen", "seen_stamp", "draft_vm", "draft_node", "draft_from"}
+        assert {"free_cores", "free_memory", "place", "small", "need", "key_of_node", "vm", "part_node", "gain"} <= same
+        simulation.step(legal(simulation.mask, rng))
+
+
+def test_what_an_offer_is_made_of_are_fields():
+    names = {field.name for field in Model(load_many("plateau", "vm")).program.fields}
+    assert names >= OF_THE_OFFER
+
+
+@pytest.mark.parametrize("choice", [1, 2, 5])
+@pytest.mark.parametrize("weights", WEIGHTS[:2], ids=str)
+def test_no_more_than_the_choice_are_offered(recount, choice, weights):
+    all_of_them, few = (recount.Seen(begin(load_many("small:0", "vm"), choice=k, **weights)) for k in (512, choice))
+    assert 5 < all_of_them.offered and few.offered == choice == few.action_mask[:-1].sum()
+    for action in range(choice):
+        assert parts(few, action) == parts(all_of_them, action)
+
+
+# ---------------------------------------------------------------------- by hand
+
+
+def cluster(free, vms, **more) -> VMInstance:
+    """Hosts with so many free cores on their nodes once the VMs (cores, node[, 2 for a double]) are there."""
+    capacity = np.array(free)
+    for cores, node, *double in vms:
+        for n in (node, node + 1) if double else (node,):
+            capacity[n // 2, n % 2] += cores // 2 if double else cores
+    columns = [vm[0] for vm in vms], [1] * len(vms), [len(vm) - 1 for vm in vms], [vm[1] for vm in vms]
+    return VMInstance("hand", capacity, np.full(capacity.shape, 9999), *columns, **more)
+
+
+def offered(recount, instance, **options) -> list[list[tuple[int, int]]]:
+    seen = recount.Seen(begin(instance, forced_moves=False, **options))
+    return [parts(seen, action) for action in np.flatnonzero(seen.action_mask[:-1]).tolist()]
+
+
+def test_the_tightest_and_the_hardest_sink(recount):
+    """VM 0 completes its node. The tightest place is node 2; hardest to complete is node 4, where nothing is small."""
+    instance = cluster([[12, 0], [4, 0], [8, 0]], [(4, 0), (2, 2), (10, 2), (16, 4)])
+    found = offered(recount, instance)
+    assert [(0, 2)] in found and [(0, 4)] in found
+    assert all(len({vm for vm, _ in moves}) == len(moves) for moves in found)
+
+
+def test_one_vm_makes_room_for_another(recount):
+    """No node has room for VM 0 without breaking a slot, but node 2 has when VM 1 has gone to node 4."""
+    assert offered(recount, cluster([[12, 0], [3, 0], [1, 0]], [(4, 0), (1, 2)])) == [[(1, 4), (0, 2)]]
+    assert offered(recount, cluster([[12, 0], [3, 0], [1, 0]], [(4, 0), (1, 2)]), mnl=1) == []
+    pinned = cluster([[12, 0], [3, 0], [1, 0]], [(4, 0), (1, 2)], movable=[True, False])
+    assert offered(recount, pinned) == []
+    assert offered(recount, pinned, constraints=False) == [[(1, 4), (0, 2)]]
+    apart = cluster([[12, 0], [3, 0], [1, 0]], [(4, 0), (1, 2), (16, 3)], groups=[("host", (0, 2))])
+    assert offered(recount, apart) == []  # VM 2 on the other node keeps VM 0 away
+
+
+def test_several_leave_together_the_largest_first(recount):
+    """Node 0 lacks 7: VMs of 5 and 2 leave, not that of 1; nobody goes to the other node of the host."""
+    instance = cluster([[9, 15], [5, 0], [2, 0]], [(5, 0), (2, 0), (1, 0)])
+    assert [(0, 2), (1, 4)] in offered(recount, instance)
+    assert all(node // 2 != 0 for moves in offered(recount, instance) for _, node in moves)
+
+
+def test_a_double_vm_leaves_first(recount):
+    """It completes node 0 by itself; node 1 is complete when VM 1 goes as well."""
+    instance = cluster([[10, 9], [6, 7], [1, 0]], [(12, 0, 2), (1, 1)])
+    found = offered(recount, instance)
+    assert [(0, 2)] in found and [(0, 2), (1, 3)] in found
+
+
+def test_a_drained_host_is_no_sink(recount):
+    instance = cluster([[12, 0], [4, 0]], [(4, 0)])
+    assert offered(recount, instance) == [[(0, 2)]]
+    drained = cluster([[12, 0], [4, 0]], [(4, 0)], drained=[False, True])
+    assert offered(recount, drained) == [] and offered(recount, drained, constraints=False) == [[(0, 2)]]
+
+
+def test_a_host_is_emptied_for_a_vm_of_sixty_four_cores(recount):
+    """One more VM of 64 cores fits on host 0 when VM 0 has gone, or when the double VM 1 has."""
+    instance = cluster([[33, 20], [12, 12]], [(12, 1), (24, 0, 2)])
+    found = offered(recount, instance, weight_64=100)
+    assert found == [[(0, 2)], [(1, 2)]] or found == [[(1, 2)], [(0, 2)]]
+    assert offered(recount, cluster([[33, 20], [11, 11]], [(12, 1), (24, 0, 2)]), weight_64=100) == []
+
+
+def test_both_nodes_of_a_host_are_emptied_by_at_most_eight_moves(recount):
+    """Eight VMs of 4 cores leave sixteen on either node of 32; nine would have to."""
+    vms = [(4, 0)] * 4 + [(4, 1)] * 4
+    instance = cluster([[16, 16], [31, 31]], vms)
+    (moves,) = offered(recount, instance, weight_64=100)
+    assert len(moves) == 8 and sorted(vm for vm, _ in moves) == list(range(8))
+    assert offered(recount, instance, weight_64=100, mnl=7) == []
+    assert offered(recount, cluster([[12, 16], [31, 31]], [(4, 0), *vms]), weight_64=100) == []
