@@ -41,6 +41,10 @@ def _per_move(c):
     return -(c.gain * 840 // c.length.clamp_min(1)) * FIRST + c.waste * 64 + c.length
 
 
+def _per_copy(c):
+    return -(c.gain * 2**20 // c.megabytes.clamp_min(1)) * FIRST + c.waste * 64 + c.length
+
+
 def _conditions(instance, limits: Limits) -> dict:
     options = family(instance.family).make_options(**limits.options)
     return {name: getattr(options, name) for name in options.world}
@@ -132,6 +136,11 @@ POLICIES = {
         _per_move, _largest_first, "the few moves that complete a slot with the fewest of them, the least waste first",
         moves="macro",
     ),
+    "macro-quick": _rule(
+        _per_copy, _largest_first, "the few moves that free most for the memory that they copy, for when copies take time",
+        moves="macro",
+    ),
+    "quick": _rule(_per_copy, _largest_first, "the move that frees most for the memory that it copies"),
     "random": RandomRule(),
     "swap": _planner(_search("swaps"), "best moves, then exchanges of two VMs, as long as they free something"),
     "beam": _planner(_search("beam"), "beam search over single moves, 16 wide, by slots and how near nodes are to one"),

@@ -89,7 +89,7 @@ class Replan:
         from .vm_mip import solve_mip
 
         options = simulation.model.options
-        snapshot, present = _snapshot(simulation.instance_of(i), state["place"][i])
+        snapshot, present = snapshot_of(simulation.instance_of(i), state["place"][i])
         conditions = {"mnl": options.mnl - done, "constraints": options.constraints}
         plan = solve_mip(snapshot, conditions, SECONDS, reduced=True)
         return _soonest_first([(int(present[vm]), node) for vm, node in plan.moves], state["place"][i])
@@ -106,7 +106,7 @@ def _soonest_first(moves: list[tuple[int, int]], place: np.ndarray) -> list[tupl
     return sorted(moves, key=lambda move: (size[int(place[move[0]]) // 2], int(place[move[0]]) // 2))
 
 
-def _snapshot(instance: VMInstance, place: np.ndarray) -> tuple[VMInstance, np.ndarray]:
+def snapshot_of(instance: VMInstance, place: np.ndarray) -> tuple[VMInstance, np.ndarray]:
     """The VMs that are there now as an instance, and (VMs,) their numbers."""
     place = place[: instance.vms]
     present = np.flatnonzero(place >= 0)

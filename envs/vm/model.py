@@ -52,7 +52,8 @@ class Model:
     """
 
     columns = (
-        "vm", "node", "source", "cores", "gain", "source_gain", "room", "length", "waste", "importance",
+        "vm", "node", "source", "cores", "gain", "source_gain", "room", "length", "megabytes", "waste",
+        "importance",
         "kind",
     )  # fmt: skip
     outcome = {

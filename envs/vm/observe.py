@@ -67,6 +67,8 @@ CANDIDATE = (
     Feature("length", "moves / 8"),
     Feature("gain_per_move", "decrease of the fragments in slots / moves / 2", -2, 2),
     Feature("regret", "(the largest gain per move of all candidates - its own) in slots / 2", 0, 4),
+    Feature("copied", "memory that is copied / 64 GB", 0, 4),
+    Feature("gain_per_copy", "decrease of the fragments in slots / (memory that is copied / 16 GB) / 4", -2, 2),
     Feature("waste", "macro: cores freed beyond whole slots / 16", 0, 4),
     Feature("used", "moves / moves that are left"),
     Feature("place", "1 for placing a VM"),
@@ -329,11 +331,14 @@ def show_candidate(s: State, i: int, a: int, best: float):
     s.candidate_attr[i, a, 23] = float(s.length[i, a]) / 8.0
     s.candidate_attr[i, a, 24] = clip(per_move(s, i, a) * 0.5, -2.0, 2.0)
     s.candidate_attr[i, a, 25] = clip((best - per_move(s, i, a)) * 0.5, 0.0, 4.0)
-    s.candidate_attr[i, a, 26] = clip(float(s.waste[i, a]) / 16.0, 0.0, 4.0)
-    s.candidate_attr[i, a, 27] = clip(float(s.length[i, a]) / float(wp.max(left(s, i), 1)), 0.0, 1.0)
-    s.candidate_attr[i, a, 28] = float(s.kind[i, a] == 1)
-    s.candidate_attr[i, a, 29] = float(s.kind[i, a] == 2)
-    s.candidate_attr[i, a, 30] = level_share(s, i, v)
+    copied = float(wp.max(s.megabytes[i, a], 1)) / 65536.0
+    s.candidate_attr[i, a, 26] = clip(copied, 0.0, 4.0)
+    s.candidate_attr[i, a, 27] = clip(float(s.gain[i, a]) / MOST / (copied * 4.0) * 0.25, -2.0, 2.0)
+    s.candidate_attr[i, a, 28] = clip(float(s.waste[i, a]) / 16.0, 0.0, 4.0)
+    s.candidate_attr[i, a, 29] = clip(float(s.length[i, a]) / float(wp.max(left(s, i), 1)), 0.0, 1.0)
+    s.candidate_attr[i, a, 30] = float(s.kind[i, a] == 1)
+    s.candidate_attr[i, a, 31] = float(s.kind[i, a] == 2)
+    s.candidate_attr[i, a, 32] = level_share(s, i, v)
 
 
 @wp.func
@@ -342,7 +347,7 @@ def show_stop(s: State, i: int):
     a = s.action_mask.shape[1] - 1
     hide_candidate(s, i, a)
     if s.action_mask[i, a] == wp.int8(1):
-        s.candidate_attr[i, a, 31] = 1.0
+        s.candidate_attr[i, a, 33] = 1.0
 
 
 @wp.func

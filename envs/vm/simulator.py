@@ -124,8 +124,8 @@ def apply_macro(s: State, i: int, a: int):
                 good = may_go(s, i, v, n)
         if good:
             carry_out(s, i, v, n)
-            part += 1
-        else:
+        part += 1
+        if s.task == DYNAMIC:
             part = s.length[i, a]
 
 
@@ -195,6 +195,7 @@ def show_stopping(s: State, i: int):
     s.source_gain[i, a] = 0
     s.room[i, a] = 0
     s.length[i, a] = 1
+    s.megabytes[i, a] = 0
     s.waste[i, a] = 0
     s.importance[i, a] = -1
     s.kind[i, a] = 3

@@ -120,6 +120,7 @@ def write(s: State, i: int, a: int, v: int, n: int, kind: int, source_gain: int,
     s.gain[i, a] = gain
     s.source_gain[i, a] = source_gain
     s.length[i, a] = 1
+    s.megabytes[i, a] = s.memory[b, v]
     s.waste[i, a] = 0
     s.importance[i, a] = s.level[b, v]
     s.kind[i, a] = kind

@@ -20,7 +20,7 @@ from .simulator_sinks import (
     take_back,
     tightest_sink,
 )  # fmt: skip
-from .simulator_state import SLOT, State
+from .simulator_state import LATEST, SLOT, State
 
 FEW = wp.constant(5)  # moves of a macro at most where only FR-16 counts
 SETS = wp.constant(24)  # sets of VMs tried for one node
@@ -80,9 +80,13 @@ def measure(s: State, i: int):
 def offer_draft(s: State, i: int, a: int, n: int, gain: int, waste: int):
     """Offer the draft, which empties node n, as action a."""
     b = s.instance[i]
+    copied = int(0)
     for part in range(s.draft_length[i]):
-        s.part_vm[i, a, part] = s.draft_vm[i, part]
+        v = s.draft_vm[i, part]
+        s.part_vm[i, a, part] = v
         s.part_node[i, a, part] = s.draft_node[i, part]
+        copied = wp.min(copied + wp.min(s.memory[b, v], LATEST - copied), LATEST)
+    s.megabytes[i, a] = copied
     s.vm[i, a] = s.draft_vm[i, 0]
     s.node[i, a] = s.draft_node[i, 0]
     s.source[i, a] = n

@@ -150,6 +150,7 @@ FIELDS = (
     Field("source_gain", "env action", "the part of the nodes it leaves"),
     Field("room", "env action", "free cores there before it comes, of both nodes for a double VM"),
     Field("length", "env action", "moves it stands for"),
+    Field("megabytes", "env action", "memory that is copied, in MB, up to 2**30"),
     Field("waste", "env action", "macro: cores it frees beyond complete slots"),
     Field("importance", "env action", "pack: level of the VM's priority, 0 the least"),
     Field("kind", "env action", "0 move, 1 place, 2 evict, 3 stop"),

@@ -78,6 +78,7 @@ def refresh_vm(s: State, i: int, v: int):
     s.gain[i, v] = 0
     s.room[i, v] = 0
     s.length[i, v] = 1
+    s.megabytes[i, v] = s.memory[b, v]
     s.waste[i, v] = 0
     s.importance[i, v] = s.level[b, v]
     s.kind[i, v] = int(n < 0)
