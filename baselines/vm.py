@@ -137,7 +137,7 @@ POLICIES = {
         moves="macro",
     ),
     "macro-quick": _rule(
-        _per_copy, _largest_first, "the few moves that free most for the memory that they copy, for when copies take time",
+        _per_copy, _largest_first, "the few moves that free most for the memory they copy: for copies that take time",
         moves="macro",
     ),
     "quick": _rule(_per_copy, _largest_first, "the move that frees most for the memory that it copies"),

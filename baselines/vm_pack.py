@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Mapping
+from typing import Any
 
 from ..envs.core.errors import OptionError
 from ..envs.vm.instance import VMInstance
@@ -50,72 +51,107 @@ class _Packer:
     def __init__(self, cluster: Cluster, time_limit: float, seed: int):
         self.end = time.perf_counter() + time_limit
         self.cluster, self.seed = cluster, seed
-        self.levels = sorted(set(cluster.priority))
+        self.levels = sorted(set(cluster.priority), reverse=True)
         self.base = cluster.instance.vms + cluster.conditions.mnl + 1
-        self.best = self._completed([])
+        self.best, self.dropped = self._completed([]), 0
         self.bound = 0
+        self.proven: list[int] = []  # the best values of the first aims, as proven by the relaxation
+        self.hints: list[bool] = []  # the last solution of the relaxation
+        self.size = len(cluster.node) * len(cluster.free_cores)
+        self.moving = self.size <= MOST_VARIABLES
 
     @property
     def left(self) -> float:
         """Seconds until the time limit."""
         return self.end - time.perf_counter()
 
+    @property
+    def optimal(self) -> bool:
+        """Whether the best plan is as good as the bound."""
+        return self.best[0] <= self.bound
+
     def solve(self) -> Plan:
         """Search until the proof or the time limit."""
-        dropped, vms = 0, len(self.cluster.node)
-        moving = vms * len(self.cluster.free_cores) <= MOST_VARIABLES
-        for rounds in (0, *range(2, self.cluster.conditions.mnl + 1)):
-            if self.left <= 0 or max(rounds, 1) * vms * len(self.cluster.free_cores) > MOST_VARIABLES and rounds:
-                break
-            model = PackModel(self.cluster, rounds, moving)
-            packing, bound = self._stages(model)
-            if moving and rounds in (0, self.cluster.conditions.mnl):
-                self.bound = max(self.bound, bound)
-            moves, missing = self._moves(model, packing) if packing else ([], 0)
-            found = self._completed(moves)
-            if found[0] < self.best[0]:
-                self.best, dropped = found, missing
-            if self.best[0] <= self.bound or not (rounds or missing):
-                break
-        penalty, moves = self.best
-        proven = penalty <= self.bound
-        note = f"{dropped} migrations dropped for want of an order" if dropped else ""
-        return Plan(tuple(moves), min(penalty, self.bound), "optimal" if proven else "feasible", note)
+        if self._attempt(0, 0.5):
+            for rounds in range(1, self.cluster.conditions.mnl + 1):
+                if self.optimal or self.left <= 0 or rounds * self.size > MOST_VARIABLES:
+                    break
+                self._attempt(rounds, 0.5)
+        elif not self.optimal and self.left > 0:
+            self._attempt(0, 1.0)
+        note = f"{self.dropped} migrations dropped for want of an order" if self.dropped else ""
+        status = "optimal" if self.optimal else "feasible"
+        return Plan(tuple(self.best[1]), min(self.best[0], self.bound), status, note)
 
-    def _stages(self, model: PackModel) -> tuple[Packing | None, int]:
+    def _attempt(self, rounds: int, share: float) -> bool:
+        """Solve the program in a share of the time that is left; whether some of the migrations have no order."""
+        end = time.perf_counter() + share * self.left
+        model = PackModel(self.cluster, rounds, self.moving)
+        packing, bound = self._stages(model, rounds == 0, end)
+        if self.moving and rounds in (0, self.cluster.conditions.mnl):
+            self.bound = max(self.bound, bound)
+        moves, missing = self._moves(model, packing) if packing else ([], 0)
+        found = self._completed(moves)
+        if found[0] < self.best[0]:
+            self.best, self.dropped = found, missing
+        return missing > 0
+
+    def _stages(self, model: PackModel, relaxed: bool, end: float) -> tuple[Packing | None, int]:
         """Solve for one aim after the other; the last solution, and a bound of the penalty."""
-        from ortools.sat.python import cp_model
-
-        self._hint(model)
-        aims = [(self.base ** (level + 1), model.unplaced(p)) for level, p in enumerate(self.levels)][::-1]
+        self._hint(model, relaxed)
+        aims = [(self.base ** (len(self.levels) - i), model.unplaced(p)) for i, p in enumerate(self.levels)]
         packing, bound, proven = None, 0, True
         for stage, (weight, aim) in enumerate([*aims, (1, model.moves)]):
             if isinstance(aim, int):  # nothing can be done about it
                 bound += weight * aim
-                continue
-            model.model.minimize(aim)
-            solver = cp_model.CpSolver()
-            solver.parameters.max_time_in_seconds = max(self.left, 0.01) / (len(aims) + 1 - stage)
-            solver.parameters.random_seed = self.seed
-            solver.parameters.num_workers = 1
-            status = solver.solve(model.model)
-            if status in (cp_model.MODEL_INVALID, cp_model.INFEASIBLE):
-                raise RuntimeError(f"CP-SAT refuses the model of {self.cluster.instance.name}")
-            if proven and math.isfinite(solver.best_objective_bound):
-                bound += weight * max(math.ceil(solver.best_objective_bound - 1e-6), 0)
-            proven = proven and status == cp_model.OPTIMAL
-            if status == cp_model.UNKNOWN:
-                break
-            packing = model.packing(solver.boolean_value)
-            model.model.add(aim <= round(solver.objective_value))
-            model.model.clear_hints()
-            for variable in model.variables:
-                model.model.add_hint(variable, solver.boolean_value(variable))
+                value, optimal = aim, True
+            elif relaxed and stage < len(self.proven):
+                value, optimal = self.proven[stage], True
+                bound += weight * value
+                model.model.add(aim <= value)
+            else:
+                model.model.minimize(aim)
+                left = (end - time.perf_counter()) / (len(aims) + 1 - stage)
+                solver, optimal = self._search(model, max(left, 0.01))
+                if solver is None:
+                    break
+                value, packing = round(solver.objective_value), model.packing(solver.boolean_value)
+                if proven:  # whole numbers: the tolerance keeps 2.0000001 from becoming a bound of 3
+                    bound += weight * max(math.ceil(solver.best_objective_bound - 1e-6), 0)
+                model.model.add(aim <= value)
+                self._keep(model, relaxed, [solver.boolean_value(variable) for variable in model.variables])
+            proven = proven and optimal
+            if relaxed and proven and stage == len(self.proven):
+                self.proven.append(value)
         return packing, bound
 
-    def _hint(self, model: PackModel) -> None:
-        """The best plan so far, if it only places VMs."""
-        where = dict(self.best[1])
+    def _search(self, model: PackModel, time_limit: float) -> tuple[Any, bool]:
+        """Run CP-SAT; None if it found nothing, and whether it has proven that nothing is better."""
+        from ortools.sat.python import cp_model
+
+        solver = cp_model.CpSolver()
+        solver.parameters.max_time_in_seconds = time_limit
+        solver.parameters.random_seed = self.seed
+        solver.parameters.num_workers = 1
+        status = solver.solve(model.model)
+        if status in (cp_model.MODEL_INVALID, cp_model.INFEASIBLE):
+            raise RuntimeError(f"CP-SAT refuses the model of {self.cluster.instance.name}: {model.model.validate()}")
+        return (None if status == cp_model.UNKNOWN else solver), status == cp_model.OPTIMAL
+
+    def _keep(self, model: PackModel, relaxed: bool, values: list[bool]) -> None:
+        """Start the next search from a solution."""
+        model.model.clear_hints()
+        for variable, value in zip(model.variables, values, strict=True):
+            model.model.add_hint(variable, value)
+        if relaxed:
+            self.hints = values
+
+    def _hint(self, model: PackModel, relaxed: bool) -> None:
+        """Start from the last solution of the same program, or by only placing VMs."""
+        if relaxed and self.hints:
+            self._keep(model, relaxed, self.hints)
+            return
+        where = dict(self._completed([])[1])
         for kept in model.kept.values():
             model.model.add_hint(kept, True)
         for vm, nodes in model.placed.items():

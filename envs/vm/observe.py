@@ -342,11 +342,12 @@ def show_candidate(s: State, i: int, a: int, best: float):
 
 
 @wp.func
-def show_stop(s: State, i: int):
+def show_stop(s: State, i: int, best: float):
     """The candidate to stop."""
     a = s.action_mask.shape[1] - 1
     hide_candidate(s, i, a)
     if s.action_mask[i, a] == wp.int8(1):
+        s.candidate_attr[i, a, 25] = clip(best * 0.5, 0.0, 4.0)
         s.candidate_attr[i, a, 33] = 1.0
 
 
@@ -423,5 +424,5 @@ def observe(s: State, i: int):
             show_class_candidate(s, i, a, best)
         else:
             hide_candidate(s, i, a)
-    show_stop(s, i)
+    show_stop(s, i, best)
     show_context(s, i)

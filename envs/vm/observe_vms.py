@@ -122,5 +122,5 @@ def observe(s: State, i: int):
             s.candidate[i, a, 0] = wp.int64(s.vm[i, a])
             if s.node[i, a] >= 0:
                 s.candidate[i, a, 1] = wp.int64(s.node[i, a])
-    show_stop(s, i)
+    show_stop(s, i, best)
     show_context(s, i)

@@ -43,7 +43,7 @@ def offer_macros(s: State, i: int):
     a = int(0)
     if s.weight_64 > 0:
         a = offer_evacuations(s, i, a)
-    else:
+    if s.weight_16 > 0:
         rank_sinks(s, i)
         a = offer_completions(s, i, a)
     for h in range(s.hosts[s.instance[i]]):  # drafts have put them out of date, and were taken back

@@ -63,13 +63,24 @@ def end_copy(s: State, i: int):
 
 
 @wp.func
+def end_work(s: State, i: int, v: int, n: int):
+    """Where VM v was, work that its end has completed is over."""
+    for side in range(1 + s.doubled[s.instance[i], v]):
+        if s.free_cores[i, n + side] % SLOT == 0:
+            s.touched[i, n + side] = 0
+
+
+@wp.func
 def depart(s: State, i: int, v: int):
     """VM v ends, also while it is being copied; one that was rejected is not there."""
     if s.place[i, v] >= 0:
-        vacate(s, i, v, s.place[i, v])
+        n = s.place[i, v]
+        vacate(s, i, v, n)
+        end_work(s, i, v, n)
         unlist(s, i, v)
         if s.copied[i] == v:
             vacate(s, i, v, s.copied_to[i])
+            end_work(s, i, v, s.copied_to[i])
             s.copied[i] = -1
 
 
@@ -216,7 +227,9 @@ def put(s: State, i: int, v: int, n: int):
 def evict(s: State, i: int, v: int):
     """Pack: take VM v off its node."""
     note(s, i, v, -1, s.log_count[i], wp.int64(s.log_count[i]))
-    vacate(s, i, v, s.place[i, v])
+    n = s.place[i, v]
+    vacate(s, i, v, n)
+    end_work(s, i, v, n)
     unlist(s, i, v)
     s.evicted[i, v] = 1
     level = s.level[s.instance[i], v]

@@ -61,6 +61,15 @@ def remember(s: State, i: int, code: int):
 
 
 @wp.func
+def draft_code(s: State, i: int):
+    """A hash of the moves of the draft."""
+    code = int(11)
+    for part in range(s.draft_length[i]):
+        code = blend(blend(code, s.draft_vm[i, part]), s.draft_node[i, part])
+    return code
+
+
+@wp.func
 def scraps_of_memory(s: State, i: int):
     """Fragments of memory in hundredths of cores weighted, rounded down."""
     result = int(0)
@@ -93,7 +102,7 @@ def offer_draft(s: State, i: int, a: int, n: int, gain: int, waste: int):
     s.cores[i, a] = s.need_cores[b, s.draft_vm[i, 0]]
     s.gain[i, a] = gain
     s.source_gain[i, a] = gain
-    s.room[i, a] = s.free_cores[i, s.draft_node[i, 0]] + s.cores[i, a]
+    s.room[i, a] = s.draft_room[i]
     s.length[i, a] = s.draft_length[i]
     s.waste[i, a] = waste
     s.importance[i, a] = 0
@@ -185,10 +194,13 @@ def try_set(s: State, i: int, a: int, most: int, n: int, lowest: int, code: int)
         if next < s.action_mask.shape[1] - 1 and is_new(s, i, by_rule):
             if draft_set(s, i, most, n, lowest, rule) and s.draft_length[i] > 0:
                 gain = s.macro_before[i] - measure(s, i)
-                if gain > 0:
-                    remember(s, i, by_rule)
+                moves = draft_code(s, i)
+                if gain > 0 and is_new(s, i, moves):  # other rules may come to the same
+                    remember(s, i, moves)
                     offer_draft(s, i, next, n, gain, s.free_cores[i, n] % SLOT)
                     next += 1
+                if gain > 0:
+                    remember(s, i, by_rule)
             take_back(s, i, kept)
     return next
 

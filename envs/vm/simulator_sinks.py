@@ -85,10 +85,12 @@ def tightest_sink(s: State, i: int, v: int, h: int):
     """The sink of a single VM with the least loss; -1 for none."""
     best = int(-1)
     least = int(LATEST)
-    for k in range(2 * s.draft_length[i]):  # what the draft has changed
-        n = s.draft_node[i, k // 2]
+    for k in range(4 * s.draft_length[i]):  # what the draft has changed, of double VMs both nodes
+        part = k // 4
+        n = s.draft_node[i, part]
         if k % 2 == 1:
-            n = s.draft_from[i, k // 2]
+            n = s.draft_from[i, part]
+        n += (k // 2 % 2) * s.doubled[s.instance[i], s.draft_vm[i, part]]
         if is_sink(s, i, v, n, h):
             if loss(s, i, v, n) < least:
                 best = n
@@ -154,6 +156,10 @@ def move_draft(s: State, i: int, v: int, n: int):
     s.draft_vm[i, part] = v
     s.draft_node[i, part] = n
     s.draft_from[i, part] = s.place[i, v]
+    if part == 0:
+        s.draft_room[i] = s.free_cores[i, n]
+        if s.doubled[s.instance[i], v] == 1:
+            s.draft_room[i] = s.free_cores[i, n] + s.free_cores[i, n + 1]
     vacate(s, i, v, s.place[i, v])
     occupy(s, i, v, n)
     s.place[i, v] = n

@@ -137,6 +137,7 @@ FIELDS = (
     Field("draft_node", "env part", "where to"),
     Field("draft_from", "env part", "and from where"),
     Field("draft_length", "env", "how many"),
+    Field("draft_room", "env", "free cores where the first one goes to, of both nodes for a double VM"),
     Field("macro_before", "env", "fragments before them"),
     Field("seen", "env hash", "macros that are offered, by a hash of what is alike in them"),
     Field("seen_stamp", "env hash", "the survey they are of"),
