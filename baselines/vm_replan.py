@@ -44,8 +44,8 @@ class Replan:
 
     @staticmethod
     def accepts(instance: VMInstance, options) -> bool:
-        """Whether it can plan for an instance: by FR-16, where all VMs are placed."""
-        return not instance.pack and not options.weight_64 and not options.weight_memory
+        """Whether it can plan for an instance: a cluster that lives on, by FR-16."""
+        return instance.dynamic and not options.weight_64 and not options.weight_memory
 
     def act(self, simulation: Simulation, generator: torch.Generator, explore: torch.Tensor) -> torch.Tensor:
         """See Policy.act; it never explores.

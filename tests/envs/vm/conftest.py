@@ -289,10 +289,21 @@ def vm():
     )  # fmt: skip
 
 
-@pytest.fixture(scope="session")
-def recount():
-    """The module ``recount`` beside this file: ``Count`` and ``Seen``."""
-    spec = importlib.util.spec_from_file_location("vm_recount", Path(__file__).with_name("recount.py"))
+def _module(name: str):
+    """A module beside this file; tests are in no package."""
+    spec = importlib.util.spec_from_file_location(f"vm_{name}", Path(__file__).with_name(f"{name}.py"))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def recount():
+    """What follows from who is where, see the file of this name."""
+    return _module("recount")
+
+
+@pytest.fixture(scope="session")
+def features():
+    """What observations ought to show, see the file of this name."""
+    return _module("features")

@@ -227,3 +227,84 @@ class Seen:
             assert chain == vms
             expected = np.bincount([flavor[vm] for vm in vms], minlength=self.flavor_count.shape[1])
             assert (self.flavor_count[n] == expected).all()
+
+
+class Classes:
+    """The classes of a state as the statement of class moves has them, and the moves that stand for all the others."""
+
+    def __init__(self, seen):
+        self.seen, self.count, self.cluster, self.options = seen, seen.count, seen.cluster, seen.options
+        self.coarse = self.options.weight_64 > 0 or self.cluster.pack
+        self.legal = seen.legal
+        self.flavor = self.count.flavors()
+        open = np.flatnonzero(~self.count.drained).tolist()
+        self.places: dict[tuple, list[int]] = {}
+        for h in open:
+            self.places.setdefault(self.host_key(h), []).append(2 * h)
+            for n in (2 * h, 2 * h + 1):
+                self.places.setdefault(self.node_key(n), []).append(n)
+        self.members: dict[tuple, list[int]] = {}
+        for n in range(self.cluster.nodes):
+            for vm in self.count.listed(n):
+                if self.options.weight_64 or self.options.weight_memory or self.cluster.pack or self.count.cores[vm] % 16:
+                    self.members.setdefault((self.key_of(vm, n), self.flavor[vm]), []).append(vm)
+        for vm in np.flatnonzero(self.count.node < 0).tolist() if self.cluster.pack else ():
+            self.members.setdefault((None, self.flavor[vm]), []).append(vm)
+
+    def node_key(self, n) -> tuple:
+        free, touched = self.count.free_cores, int(self.seen.touched[n])
+        if self.coarse:
+            return "node", min(free[n], 63), bool(free[n ^ 1] >= 32), touched
+        return "node", free[n] % 16, int(self.seen.need[n]), touched
+
+    def host_key(self, h) -> tuple:
+        free = self.count.free_cores[2 * h : 2 * h + 2]
+        if self.coarse:
+            return ("host", *sorted(np.minimum(free // 2, 31).tolist()))
+        return ("host", *sorted((free % 16).tolist()), int(self.seen.touched[2 * h : 2 * h + 2].max()))
+
+    def key_of(self, vm, n) -> tuple:
+        return self.host_key(n // 2) if self.count.double[vm] else self.node_key(n)
+
+    def spares(self, vm, n) -> bool:
+        """Whether a VM takes no slot at a node that it does not fill."""
+        weight, cores = self.count.weights, self.count.cores[vm]
+        after = self.count.free_cores.copy()
+        fine = True
+        for k in self.count.spread(vm, n):
+            fine &= weight[0] == 0 or after[k] % 16 >= cores % 16
+            after[k] = max(after[k] - cores, 0)
+        wide = (self.count.free_cores.reshape(-1, 2) // 32).min(axis=1)
+        return bool(fine and (weight[1] == 0 or (wide == (after.reshape(-1, 2) // 32).min(axis=1)).all()))
+
+    def band(self, vm, n) -> int:
+        """Which of all pairs come first; n is the first node of its class, room or not."""
+        source = int(self.count.node[vm])
+        if self.cluster.pack or source < 0:
+            return 0
+        cores = self.count.cores[vm]
+        after = self.count.free_cores.copy()
+        for k in self.count.spread(vm, n):
+            after[k] -= cores
+        narrow = (self.count.free_cores % 16).sum() - (after % 16).sum()
+        wide = [(free.clip(0).reshape(-1, 2) // 32).min(axis=1).sum() for free in (self.count.free_cores, after)]
+        gain = self.count.leaving(vm) + self.count.weights[0] * narrow + self.count.weights[1] * 64 * (wide[1] - wide[0])
+        close = after[n] % 16 == 0 or self.seen.touched[source] or self.seen.need[source] <= 2
+        return 0 if gain > 0 else 1 if close else 2
+
+    def pairs(self) -> dict[tuple[int, int, int], int]:
+        """Every move that stands for others, with its band, in no order."""
+        found = {}
+        for (key, _), vms in self.members.items():
+            vm, double = vms[0], self.count.double[vms[0]]
+            for place, nodes in self.places.items():
+                if (place[0] == "host") == double and (self.cluster.pack or self.spares(vm, nodes[0])):
+                    kind = PLACE if key is None else 0
+                    fine = [(vm, n, kind) for n in nodes if (vm, n, kind) in self.legal]
+                    if fine:
+                        found[fine[0]] = self.band(vm, nodes[0])
+        return found
+
+    def evictions(self) -> set[tuple[int, int, int]]:
+        """To evict the first VM of each class."""
+        return {(vms[0], -1, EVICT) for vms in self.members.values()} & self.legal

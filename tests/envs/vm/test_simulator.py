@@ -292,7 +292,7 @@ def test_stopping_ends_a_snapshot_at_once(moves):
     row = {name: int(column[0, stop]) for name, column in simulation.columns.items()}
     assert row == {
         "vm": -1, "node": -1, "source": -1, "cores": 0, "gain": 0, "source_gain": 0, "room": 0, "length": 1, "waste": 0,
-        "importance": -1, "kind": 3,
+        "megabytes": 0, "importance": -1, "kind": 3,
     }  # fmt: skip
     simulation.step(torch.tensor([stop]))
     assert simulation.terminated[0] and simulation.reward[0] == 0 and len(simulation.schedule()) == 0

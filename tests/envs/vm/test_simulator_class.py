@@ -14,7 +14,6 @@ from dispatchgym.envs.vm.options import Options
 from dispatchgym.instances.catalogue import load_many
 
 seeds = st.integers(0, 2**32 - 1)
-PLACE, EVICT = 1, 2
 
 
 def begin(instances, **options) -> Simulation:
@@ -30,99 +29,18 @@ def restless(simulation, legal, rng) -> torch.Tensor:
     return torch.where(moves.any(dim=1), legal(moves, rng), simulation.model.actions - 1)
 
 
-class Classes:
-    """The classes of a state as the statement of class moves has them, and the moves that stand for all the others."""
-
-    def __init__(self, seen):
-        self.seen, self.count, self.cluster, self.options = seen, seen.count, seen.cluster, seen.options
-        self.coarse = self.options.weight_64 > 0 or self.cluster.pack
-        self.legal = seen.legal
-        self.flavor = self.count.flavors()
-        open = np.flatnonzero(~self.count.drained).tolist()
-        self.places: dict[tuple, list[int]] = {}
-        for h in open:
-            self.places.setdefault(self.host_key(h), []).append(2 * h)
-            for n in (2 * h, 2 * h + 1):
-                self.places.setdefault(self.node_key(n), []).append(n)
-        self.members: dict[tuple, list[int]] = {}
-        for n in range(self.cluster.nodes):
-            for vm in self.count.listed(n):
-                if self.options.weight_64 or self.options.weight_memory or self.cluster.pack or self.count.cores[vm] % 16:
-                    self.members.setdefault((self.key_of(vm, n), self.flavor[vm]), []).append(vm)
-        for vm in np.flatnonzero(self.count.node < 0).tolist() if self.cluster.pack else ():
-            self.members.setdefault((None, self.flavor[vm]), []).append(vm)
-
-    def node_key(self, n) -> tuple:
-        free, touched = self.count.free_cores, int(self.seen.touched[n])
-        if self.coarse:
-            return "node", min(free[n], 63), bool(free[n ^ 1] >= 32), touched
-        return "node", free[n] % 16, int(self.seen.need[n]), touched
-
-    def host_key(self, h) -> tuple:
-        free = self.count.free_cores[2 * h : 2 * h + 2]
-        if self.coarse:
-            return ("host", *sorted(np.minimum(free // 2, 31).tolist()))
-        return ("host", *sorted((free % 16).tolist()), int(self.seen.touched[2 * h : 2 * h + 2].max()))
-
-    def key_of(self, vm, n) -> tuple:
-        return self.host_key(n // 2) if self.count.double[vm] else self.node_key(n)
-
-    def spares(self, vm, n) -> bool:
-        """Whether a VM takes no slot at a node that it does not fill."""
-        weight, cores = self.count.weights, self.count.cores[vm]
-        after = self.count.free_cores.copy()
-        fine = True
-        for k in self.count.spread(vm, n):
-            fine &= weight[0] == 0 or after[k] % 16 >= cores % 16
-            after[k] = max(after[k] - cores, 0)
-        wide = (self.count.free_cores.reshape(-1, 2) // 32).min(axis=1)
-        return bool(fine and (weight[1] == 0 or (wide == (after.reshape(-1, 2) // 32).min(axis=1)).all()))
-
-    def band(self, vm, n) -> int:
-        """Which of all pairs come first; n is the first node of its class, room or not."""
-        source = int(self.count.node[vm])
-        if self.cluster.pack or source < 0:
-            return 0
-        cores = self.count.cores[vm]
-        after = self.count.free_cores.copy()
-        for k in self.count.spread(vm, n):
-            after[k] -= cores
-        narrow = (self.count.free_cores % 16).sum() - (after % 16).sum()
-        wide = [(free.clip(0).reshape(-1, 2) // 32).min(axis=1).sum() for free in (self.count.free_cores, after)]
-        gain = self.count.leaving(vm) + self.count.weights[0] * narrow + self.count.weights[1] * 64 * (wide[1] - wide[0])
-        close = after[n] % 16 == 0 or self.seen.touched[source] or self.seen.need[source] <= 2
-        return 0 if gain > 0 else 1 if close else 2
-
-    def pairs(self) -> dict[tuple[int, int, int], int]:
-        """Every move that stands for others, with its band, in no order."""
-        found = {}
-        for (key, _), vms in self.members.items():
-            vm, double = vms[0], self.count.double[vms[0]]
-            for place, nodes in self.places.items():
-                if (place[0] == "host") == double and (self.cluster.pack or self.spares(vm, nodes[0])):
-                    kind = PLACE if key is None else 0
-                    fine = [(vm, n, kind) for n in nodes if (vm, n, kind) in self.legal]
-                    if fine:
-                        found[fine[0]] = self.band(vm, nodes[0])
-        return found
-
-    def evictions(self) -> set[tuple[int, int, int]]:
-        """To evict the first VM of each class."""
-        return {(vms[0], -1, EVICT) for vms in self.members.values()} & self.legal
-
-
-def check_offer(seen) -> int:
+def check_offer(recount, seen) -> int:
     """What is offered stands for all that is legal; how many that is."""
-    classes, shown = Classes(seen), seen.shown
+    classes, shown = recount.Classes(seen), seen.shown
     pairs, evictions = classes.pairs(), classes.evictions()
     assert len(set(shown)) == len(shown) == seen.offered and set(shown) <= set(pairs) | evictions <= classes.legal
     width = seen.model.actions - 1
     assert len(shown) == min(width, len(pairs) + len(evictions))
-    if len(shown) < len(pairs):
+    if len(shown) < len(pairs) and not seen.options.weight_memory and not seen.cluster.pack:
         worst = max(pairs[pair] for pair in shown)
         assert all(pair in shown for pair, band in pairs.items() if band < worst)
-    elif seen.cluster.pack:
-        assert set(pairs) <= set(shown)  # evictions come last
+    if evictions & set(shown):
+        assert set(pairs) <= set(shown)  # they come last
     for action in np.flatnonzero(seen.action_mask[:-1]).tolist():
         check_columns(seen, classes, action)
     return len(shown)
@@ -133,7 +51,7 @@ def check_columns(seen, classes, action) -> None:
     count, vm, node = seen.count, int(seen.vm[action]), int(seen.node[action])
     source = int(count.node[vm])
     assert seen.source[action] == source and seen.cores[action] == count.cores[vm]
-    assert seen.length[action] == 1 and seen.waste[action] == 0
+    assert seen.length[action] == 1 and seen.waste[action] == 0 and seen.megabytes[action] == seen.cluster.memory[vm]
     levels = np.unique(seen.cluster.priority).tolist()
     skipped = len(seen.unplaced) - len(levels)
     assert seen.importance[action] == levels.index(seen.cluster.priority[vm]) + skipped
@@ -150,9 +68,9 @@ def check_columns(seen, classes, action) -> None:
         assert seen.key_size[row] == len(classes.places[classes.key_of(vm, node)])
 
 
-def check_survey(seen, known: dict) -> None:
+def check_survey(recount, seen, known: dict) -> None:
     """Classes and keys, and that a number stands for one key and no other, for good."""
-    classes = Classes(seen)
+    classes = recount.Classes(seen)
     assert seen.class_count == len(classes.members) and seen.key_count == len(classes.places)
     firsts = {vms[0]: len(vms) for vms in classes.members.values()}
     rows = range(int(seen.class_count))
@@ -178,8 +96,8 @@ def test_every_class_of_moves_is_offered_once(recount, random_cluster, random_vm
             seen = recount.Seen(simulation, place)
             if seen.left <= 0 and task == "dynamic":
                 continue
-            offered = check_offer(seen)
-            check_survey(seen, known)
+            offered = check_offer(recount, seen)
+            check_survey(recount, seen, known)
             seen.check()
             assert offered or not model.options.forced_moves
         simulation.step(restless(simulation, legal, rng))
@@ -195,8 +113,8 @@ def test_if_there_are_too_many_the_first_bands_are_offered(recount, legal, choic
     while not simulation.terminated.all():
         for place in np.flatnonzero(simulation.terminated == 0).tolist():
             seen = recount.Seen(simulation, place)
-            assert check_offer(seen) <= choice
-            cut += len(Classes(seen).pairs()) > choice
+            assert check_offer(recount, seen) <= choice
+            cut += len(recount.Classes(seen).pairs()) > choice
         simulation.step(restless(simulation, legal, rng))
     assert cut or choice == 40
 
@@ -219,7 +137,7 @@ def test_more_classes_than_rows_are_left_out(recount, legal, monkeypatch, names,
             seen.check()
             shown = set(seen.shown)
             assert shown <= seen.legal and seen.class_count <= rows and seen.key_count <= rows
-            assert moves == "macro" or shown <= set(Classes(seen).pairs()) | Classes(seen).evictions()
+            assert moves == "macro" or shown <= set(recount.Classes(seen).pairs()) | recount.Classes(seen).evictions()
             action = restless(simulation, legal, rng)
             simulation.step(action)
             twin.step(action.numpy())

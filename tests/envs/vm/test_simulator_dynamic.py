@@ -18,14 +18,35 @@ from dispatchgym.instances.catalogue import load_many
 seeds = st.integers(0, 2**32 - 1)
 
 
+class Places(dict):
+    """Nodes by VM, that tells when a VM has left one."""
+
+    def __init__(self, places, gone):
+        super().__init__(places)
+        self.gone = gone
+
+    def pop(self, vm, *default):
+        node = super().pop(vm, *default)
+        if node is not None:
+            self.gone(vm, node)
+        return node
+
+
 def witness(vm, instance, conditions):
     """A world, and a clock that says in ``world.touched`` where VMs have left and no slot is complete yet."""
     world = vm.World(instance, conditions)
     world.touched, found_place = np.zeros(instance.nodes, int), world.arrive
 
+    def broken(node):
+        return world.free(node)[0] % 16 != 0
+
     def mark(moved, node, left):
         for n in world.nodes(moved, node):
-            world.touched[n] = left and world.free(n)[0] % 16 != 0
+            world.touched[n] = left and broken(n)
+
+    def departed(moved, node):
+        for n in world.nodes(moved, node):
+            world.touched[n] &= broken(n)
 
     def arrive(moved):
         placed = found_place(moved)
@@ -44,7 +65,7 @@ def witness(vm, instance, conditions):
                 mark(moved, node, False)
             super().carry_out(time, moved, node)
 
-    world.arrive = arrive
+    world.at, world.copied, world.arrive = Places(world.at, departed), Places(world.copied, departed), arrive
     return world, Witness
 
 
@@ -58,8 +79,7 @@ def replayed(vm, instance, conditions, rows, seen: dict):
             asked.add((time, done))
             place, touched, free = seen[time, done]
             assert world.at == place and [world.free(n) for n in range(instance.nodes)] == free
-            broken = [n for n in range(instance.nodes) if free[n][0] % 16]
-            assert (world.touched[broken] == touched[broken]).all()
+            assert (world.touched == touched).all()
         if done < len(rows) and rows[done][3] - world.conditions["latency"] == time:
             return rows[done][0], rows[done][2]
         return None

@@ -53,13 +53,15 @@ def check_macro(recount, seen, action) -> None:
     assert seen.gain[action] > 0 and abs(seen.gain[action] - gain) <= (1 if seen.options.weight_memory else 0)
     assert (seen.vm[action], seen.node[action]) == moves[0] and seen.cores[action] == count.cores[moves[0][0]]
     assert seen.kind[action] == 0 and seen.source_gain[action] == seen.gain[action]
+    assert seen.megabytes[action] == sum(int(seen.cluster.memory[vm]) for vm, _ in moves)
+    assert seen.room[action] == sum(count.free_cores[n] for n in count.spread(*moves[0]))
     emptied = int(seen.source[action])
     host = slice(2 * (emptied // 2), 2 * (emptied // 2) + 2)
-    if wide:
-        assert seen.waste[action] == (after.free_cores[host] % 32).sum()
-        assert (after.free_cores[host] // 32).min() == (count.free_cores[host] // 32).min() + 1
+    freed = (after.free_cores[host] // 32).min() - (count.free_cores[host] // 32).min()
+    if wide and freed == 1 and seen.waste[action] == (after.free_cores[host] % 32).sum():
         assert all(source // 2 == emptied // 2 for _, source, _ in path)
         return
+    assert seen.options.weight_64 + seen.options.weight_memory < 100 and len(moves) <= 5
     assert seen.waste[action] == after.free_cores[emptied] % 16
     assert after.free_cores[emptied] // 16 > count.free_cores[emptied] // 16
     check_least(seen, path, emptied)
@@ -117,6 +119,8 @@ def test_every_macro_can_be_carried_out_and_frees_what_it_says(recount, random_c
                 check_macro(recount, seen, action)
             if not weights:
                 check_single_moves(seen)
+            every = [tuple(parts(seen, action)) for action in actions]
+            assert len(set(every)) == len(every), "offered twice"
         simulation.step(restless(simulation, legal, rng))
 
 
@@ -190,11 +194,6 @@ def offered(recount, instance, **options) -> list[list[tuple[int, int]]]:
     return [parts(seen, action) for action in np.flatnonzero(seen.action_mask[:-1]).tolist()]
 
 
-def distinct(found: list) -> list:
-    """Each once; those that several rules find come several times."""
-    return [moves for k, moves in enumerate(found) if moves not in found[:k]]
-
-
 def test_the_tightest_and_the_hardest_sink(recount):
     """VM 0 completes its node. The tightest place is node 2; hardest to complete is node 4, where nothing is small."""
     instance = cluster([[12, 0], [4, 0], [8, 0]], [(4, 0), (2, 2), (10, 2), (16, 4)])
@@ -222,17 +221,17 @@ def test_several_leave_together_the_largest_first(recount):
 
 
 def test_a_double_vm_leaves_first(recount):
-    """It completes node 0 by itself; node 1 is complete when VM 1 goes as well, to one of two nodes."""
+    """It completes node 0 by itself; node 1 is complete when VM 1 goes as well, where the double VM has left one core."""
     instance = cluster([[10, 9], [6, 7], [1, 0]], [(12, 0, 2), (1, 1)])
     found = offered(recount, instance)
-    assert [(0, 2)] in found and ([(0, 2), (1, 3)] in found or [(0, 2), (1, 4)] in found)
+    assert [(0, 2)] in found and [(0, 2), (1, 3)] in found
 
 
 def test_a_drained_host_is_no_sink(recount):
     instance = cluster([[12, 0], [4, 0]], [(4, 0)])
-    assert distinct(offered(recount, instance)) == [[(0, 2)]]
+    assert offered(recount, instance) == [[(0, 2)]]
     drained = cluster([[12, 0], [4, 0]], [(4, 0)], drained=[False, True])
-    assert offered(recount, drained) == [] and distinct(offered(recount, drained, constraints=False)) == [[(0, 2)]]
+    assert offered(recount, drained) == [] and offered(recount, drained, constraints=False) == [[(0, 2)]]
 
 
 def test_a_host_is_emptied_for_a_vm_of_sixty_four_cores(recount):

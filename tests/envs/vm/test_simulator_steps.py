@@ -26,6 +26,7 @@ def check_first_step(seen) -> None:
         if seen.action_mask[vm]:
             assert seen.source[vm] == seen.count.node[vm] and seen.cores[vm] == seen.count.cores[vm]
             assert seen.gain[vm] == seen.room[vm] == seen.waste[vm] == 0 and seen.length[vm] == 1
+            assert seen.megabytes[vm] == seen.cluster.memory[vm]
             levels = np.unique(seen.cluster.priority).tolist()
             skipped = len(seen.unplaced) - len(levels)  # the highest one is always the last
             assert seen.importance[vm] == levels.index(seen.cluster.priority[vm]) + skipped
@@ -47,6 +48,7 @@ def check_second_step(seen) -> None:
         assert seen.gain[action] == gain if exact else abs(seen.gain[action] - gain) < 5
         assert seen.source[action] == source and seen.cores[action] == count.cores[chosen]
         assert seen.length[action] == 1 and seen.waste[action] == 0
+        assert seen.megabytes[action] == seen.cluster.memory[chosen]
 
 
 @settings(max_examples=90)
