@@ -142,6 +142,6 @@ def watched_values(preset: Preset, instances, seed: int) -> np.ndarray:
         name, seconds = preset.exact
         policy = resolve(name, entry.name)
         assert is_exact(policy)
-        answer = policy.solve(instance, Limits(time_limit=seconds, seed=seed))
+        answer = policy.solve(instance, Limits(time_limit=seconds, seed=seed, options=preset.world(entry)))
         values.append(answer.schedule.metrics()[instance.objective])
     return np.array(values)

@@ -168,17 +168,18 @@ def _vm(doc: str, timesteps: int, options: dict, **more) -> Preset:
 
 
 def _wide(doc: str, weight: int) -> Preset:
-    clusters = {name: {"mnl": 3 * limits["mnl"]} for name, limits in _CLUSTERS.items() if name != "hosts-100"}
+    clusters = {"hosts-60": {"mnl": 14}, "hosts-100": {"mnl": 20}, "hosts-160": {"mnl": 30}}
     options = {"moves": "macro", "weight_64": weight}
     rules = tuple(rule for rule in _VM_RULES if rule != "mip-reduced")
-    return _vm(doc, 60_000, options, stages=tuple(clusters), stage_options=clusters, rules=rules, network=_PER_MOVE)
+    return _vm(doc, 80_000, options, stages=tuple(clusters), stage_options=clusters, rules=rules, network=_PER_MOVE)
 
 
 def _churn(rate: int, gap: str) -> Preset:
-    clusters = {f"churn-{hosts}-{max(1, rate * hosts // 280)}": {"mnl": hosts * 50 // 280 + 1} for hosts in (60, 100)}
+    # As many hosts as it is judged on, or half: what a move is worth depends on how much happens while it is made.
+    clusters = {f"churn-140-{rate // 2}": {"mnl": 25}, f"churn-280-{rate}": {"mnl": 50}}
     return _vm(
-        f"macros while {rate} VMs a minute come and go {gap}", 100_000, {"moves": "macro", "copy_rate": 1000},
-        stages=tuple(clusters), stage_options=clusters, rules=_IN_TIME, exact=None, reference="macro-quick",
+        f"macros while {rate} VMs a minute come and go {gap}", 150_000, {"moves": "macro", "copy_rate": 1000},
+        stages=tuple(clusters), stage_options=clusters, groups=8, rules=_IN_TIME, exact=None, reference="macro-quick",
         held_out={f"280 hosts, {rate} a minute": [f"churn-280-{rate}:0-19"]}, watched=[f"churn-280-{rate}:20-29"],
         ppo={"n_epochs": 2, "entropy": 0.0, "batch_size": 128, "advantage": "aligned"},
         network=_PER_COPY,

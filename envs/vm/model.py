@@ -140,7 +140,7 @@ class Model:
             "level_of_room": int(LEVELS) + 3 if macros else 0, "list_node": nodes if macros else 0,
             "rank": RANKS if macros else 0,
             "chosen_vm": 0 if classes else self.vms, "part": int(PARTS) if macros else 0,
-            "hash": 4 * self.actions + 64 if macros else 0,
+            "hash": 6 * self.actions + 64 if macros else 0,
             "work": spec.works, "resource": spec.resources, "edge": spec.edges, "arc": spec.precedences,
             "work_feature": len(spec.work), "resource_feature": len(spec.resource),
             "context_feature": len(spec.context), "edge_feature": len(spec.assignment),

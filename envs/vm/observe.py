@@ -33,8 +33,8 @@ CLASS_OF_PLACES = (
     Feature("residue", "residue / 16, of the fuller node of a host"),
     Feature("other_residue", "residue of the other node / 16"),
     Feature("free", "free cores of both nodes / 64", 0, 4),
-    Feature("need", "need / 5"),
-    Feature("touched", "1 if VMs left there and no slot is complete yet"),
+    Feature("need", "need / 5, of hosts the lesser of both nodes"),
+    Feature("touched", "1 if VMs left there, of hosts either node, and no slot is complete yet"),
     Feature("size", "number of places, as a share"),
     Feature("wide", "VMs of 64 cores that there is room for / 2", 0, 4),
     Feature("exists", "1, or 0 for padding"),
@@ -203,8 +203,13 @@ def show_key(s: State, i: int, row: int):
     s.resource[i, row, 1] = one
     s.resource[i, row, 2] = two
     s.resource[i, row, 3] = clip(float(s.free_cores[i, n] + s.free_cores[i, other]) / 64.0, 0.0, 4.0)
-    s.resource[i, row, 4] = float(s.need[i, n]) / 5.0
-    s.resource[i, row, 5] = float(s.touched[i, n])
+    need = s.need[i, n]
+    touched = s.touched[i, n]
+    if is_host:
+        need = wp.min(need, s.need[i, other])
+        touched = wp.max(touched, s.touched[i, other])
+    s.resource[i, row, 4] = float(need) / 5.0
+    s.resource[i, row, 5] = float(touched)
     s.resource[i, row, 6] = share(s.key_size[i, row])
     s.resource[i, row, 7] = clip(float(wp.min(s.free_cores[i, n], s.free_cores[i, other]) // 32) / 2.0, 0.0, 4.0)
     s.resource[i, row, 8] = 1.0

@@ -32,7 +32,7 @@ def memory_gain(s: State, i: int, n: int, memory: int):
     result = int(0)
     if s.weight_memory > 0 and s.free_memory_total[i] > wp.int64(0):
         free = s.free_memory[i, n]
-        scraps = free % MEMORY_SLOT - (free + memory) % MEMORY_SLOT
+        scraps = free % MEMORY_SLOT - wp.max(free + memory, 0) % MEMORY_SLOT  # too little memory: offered to nobody
         size = wp.int64(wp.max(scraps, -scraps)) * wp.int64(s.weight_memory) * wp.int64(s.free_total[i])
         result = int(size // s.free_memory_total[i])
         if scraps < 0:

@@ -3,7 +3,7 @@
 import warp as wp
 
 from .simulator_cluster import left, wide_slots_of
-from .simulator_macro import blend, is_new, measure, offer_draft, remember
+from .simulator_macro import blend, draft_code, is_new, measure, offer_draft, remember
 from .simulator_sinks import double_sink, move_draft, take_back, tightest_sink
 from .simulator_state import HALF, PARTS, State
 
@@ -113,6 +113,7 @@ def offer_evacuations(s: State, i: int, a: int):
                         code = blend(code, s.need_cores[s.instance[i], s.draft_vm[i, part]])
                     if gain > 0 and is_new(s, i, code):
                         remember(s, i, code)
+                        remember(s, i, draft_code(s, i))
                         waste = s.free_cores[i, 2 * h] % HALF + s.free_cores[i, 2 * h + 1] % HALF
                         offer_draft(s, i, next, 2 * h, gain, waste)
                         next += 1

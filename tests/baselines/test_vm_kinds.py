@@ -19,7 +19,8 @@ def test_memory_cannot_run_out_where_no_row_is_asked_for(tight_cluster, seed):
     for node in range(len(room)):
         sets = (some for size in range(len(vms) + 1) for some in combinations(vms, size))
         runs_out = any(
-            sum(cluster.cores[vm] for vm in some) <= room[node] and sum(cluster.memory[vm] for vm in some) > memory[node]
+            sum(cluster.cores[vm] for vm in some) <= room[node]
+            and sum(cluster.memory[vm] for vm in some) > memory[node]
             for some in sets
         )
         assert node in binding or not runs_out

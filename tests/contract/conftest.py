@@ -34,6 +34,11 @@ SHOPS = ["ft06", "la01", "6x6:0-1", "4x3:0-1", "3x5:0"]
 GRAPHS = ["topcuoglu", "insertion", "random-12:0", "random-12:9", "cholesky-4-2g2c:0"]
 STREAMS = ["radio-small-50x3:0", "socrates-mix-50x4:0", "topcuoglu", "random-12:0"]
 
+CLUSTERS = ["plateau", "hosts-3:0-1", "affinity-4-20:0", "hosts-6:3"]
+MACROS = ["plateau", "remainder", "small:0-1"]
+CHURN = ["churn-2-4:0-1", "churn-3-6:0"]
+PODS = ["pods-3x4:0-1", "pods-4x3:0"]
+
 
 def planned(**options) -> Setting:
     return Setting(options, GRAPHS)
@@ -41,6 +46,22 @@ def planned(**options) -> Setting:
 
 def online(preset: str = "socrates-50x3", **options) -> Setting:
     return Setting(options, STREAMS, {"preset": preset})
+
+
+def snapshot(**options) -> Setting:
+    return Setting({"mnl": 8} | options, CLUSTERS, {"preset": "hosts-3"})
+
+
+def macros(**options) -> Setting:
+    return Setting({"mnl": 9, "moves": "macro"} | options, MACROS)
+
+
+def living(**options) -> Setting:
+    return Setting({"mnl": 6} | options, CHURN, {"preset": "churn-2-4"})
+
+
+def packing(**options) -> Setting:
+    return Setting({"mnl": 4} | options, PODS, {"preset": "pods-3x4"})
 
 
 # Family: its settings, the default one first. Together they take every option through all of its values.
@@ -69,15 +90,34 @@ FAMILIES = {
         online(binding="late", priority="rank", planner="peft", replan=False, wip_cap=2, observation="ready"),
         Setting({"mode": "online", "binding": "late", "choice": 3}, GRAPHS),
     ],
+    "vm": [
+        Setting({}, CLUSTERS),
+        macros(choice=40),
+        macros(weight_64=50, migration_cost=0.001, forced_moves=False),
+        snapshot(moves="vm", weight_memory=30),
+        snapshot(weight_64=40, weight_memory=10, choice=9, constraints=False, forced_moves=False),
+        living(latency=5000, copy_rate=2000),
+        living(moves="macro", copy_rate=5000),
+        living(moves="vm", latency=1000, migration_cost=0.01, forced_moves=False),
+        packing(),
+        packing(moves="vm", forced_moves=False),
+    ],
 }
 
 PLANNERS = {"pilot", "lookahead", "best-rule"}
+VM_PLANNERS = {"swap", "beam", "repack", "pop", "mip-reduced", "mip"}
+MACRO_RULES = {"macro-greedy", "macro-quick"}
 # Family: problems for its policies, small instances and the options of a world, and who cannot take them.
 PROBLEMS = {
     "job_shop": [(SHOPS, {}, set())],
     "soc": [
         (GRAPHS, {}, set()),
         (["socrates-mix-50x2:0", "topcuoglu", "socrates-50x2:1"], {"noise": "gaussian", "sigma": 0.3}, PLANNERS),
+    ],
+    "vm": [
+        (CLUSTERS, {"mnl": 5}, {"mip-replan", "cp-sat"}),
+        (CHURN, {"mnl": 4, "latency": 2000, "copy_rate": 4000}, VM_PLANNERS | {"cp-sat"}),
+        (PODS, {"mnl": 3}, VM_PLANNERS | MACRO_RULES | {"mip-replan"}),
     ],
 }
 
@@ -100,6 +140,11 @@ class Variant:
     @property
     def instances(self) -> list[str]:
         return self.setting.instances
+
+    @property
+    def completes(self) -> bool:
+        """Whether a schedule has to be complete to be feasible; moving nothing at all is fine."""
+        return self.family != "vm"
 
     def _arguments(self, arguments: dict) -> dict:
         return self.options | ({} if "instance" in arguments else self.setting.drawn) | arguments
@@ -136,6 +181,23 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("policy, problem", pairs, ids=names)
     elif "policy" in metafunc.fixturenames:
         metafunc.parametrize("policy", policies, ids="-".join)
+
+
+@pytest.fixture(scope="session")
+def agree():
+    """Whether the objective that a model reports is that of a schedule.
+
+    Rates are reported in billionths, each part of them rounded down.
+    """
+
+    def compare(model, reported, schedule) -> bool:
+        metrics = schedule.metrics()
+        if model.objective in metrics:
+            return reported == metrics[model.objective]
+        value = metrics[schedule.instance.objective]
+        return -4 < int(reported) - value * 1e9 < 1 if isinstance(value, float) else int(reported) == value
+
+    return compare
 
 
 @pytest.fixture(scope="session")

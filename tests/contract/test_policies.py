@@ -17,10 +17,10 @@ def lower_bound(instance, seed: int, options: tuple) -> float:
     published = bounds(instance)
     if published and not options:
         return published.lower
-    exact = next(filter(is_exact, family(instance.family).policies.values()), None)
-    if exact is None:
-        return 0
-    return exact.solve(instance, Limits(time_limit=20.0, seed=seed, options=dict(options))).lower_bound
+    limits = Limits(time_limit=20.0, seed=seed, options=dict(options))
+    every = filter(is_exact, family(instance.family).policies.values())
+    exact = next((policy for policy in every if applies(policy, [instance], limits)), None)
+    return exact.solve(instance, limits).lower_bound if exact else 0
 
 
 class Problem:
@@ -107,6 +107,8 @@ def test_everybody_meets_the_same_world(given):
     told = solve(family(given.family).policies["random"], given.instances, given.limits())
     for mine, other in zip(given.solve(), told, strict=True):
         assert mine.schedule.conditions == other.schedule.conditions
+        if mine.schedule.instance.family == "vm":
+            continue  # how long a copy takes is no secret
         times = [
             {tuple(row[:3]): row[4] - row[3] for row in schedule.entries.tolist()}
             for schedule in (mine.schedule, other.schedule)

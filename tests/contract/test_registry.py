@@ -4,6 +4,7 @@ import dataclasses
 import re
 
 import gymnasium
+import numpy as np
 import pytest
 
 from dispatchgym.envs.core.errors import OptionError, UnknownNameError
@@ -64,12 +65,15 @@ def test_every_model_says_what_the_core_asks(variant):
     assert all(feature.name and feature.doc and feature.low < feature.high for feature in features)
 
 
-def test_naive_rules_and_objectives_are_there(default):
+def test_naive_rules_and_objectives_are_there(default, agree):
     entry = family(default.family)
     assert entry.naive in entry.policies
     env = default.make(instance=default.instances)
-    env.reset(seed=0)
-    assert {env.instance.objective, env.model.objective} <= set(env.schedule().metrics())
+    _, info = env.reset(seed=0)
+    assert env.instance.objective in env.schedule().metrics()
+    while info["action_mask"].any():
+        *_, info = env.step(int(np.flatnonzero(info["action_mask"])[-1]))
+    assert agree(env.model, info[env.model.objective], env.schedule())
 
 
 def test_unknown_families_are_refused_with_the_known_ones():

@@ -202,9 +202,12 @@ def test_so_it_is_after_ten_thousand_moves_of_macros(recount, random_cluster, le
             recount.Seen(simulation, place).check()
 
 
-@pytest.mark.parametrize("moves", MOVES)
+@pytest.mark.parametrize("moves", ["class", "vm"])
 def test_a_cluster_that_lives_for_no_change_is_a_snapshot(random_cluster, legal, moves):
-    """Without arrivals, departures, latency and copies everything is the same, step for step, but for the reward."""
+    """Without arrivals, departures, latency and copies everything is the same, step for step, but for the reward.
+
+    Not of macros, of which only the first move is made where time runs.
+    """
     rng = np.random.default_rng(1)
     still = [random_cluster(rng, "reschedule", hosts=4) for _ in range(10)]
     columns = (
