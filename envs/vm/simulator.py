@@ -6,7 +6,8 @@ fragments in slots of 16 cores, less the migration cost, so the return is their 
 
 A dynamic cluster lives on meanwhile: VMs arrive, are placed best-fit and depart, while moves are decided, begin and
 take their time. Stopping only waits for the next arrival or departure. The reward is minus the fragment rate over time,
-as a share of the horizon, and minus the migration cost, so the return is minus the objective.
+as a share of the horizon, and minus the migration cost, both in slots: the return is minus the objective times the slots
+that the free cores at the start would make.
 
 A snapshot with VMs that are not placed is packed: they are placed, others moved or evicted for them. The reward is the
 decrease of the penalty, in VMs of the highest priority.
@@ -290,6 +291,7 @@ def reset(s: State, i: int):
     clear_episode(s, i)
     clear_cluster(s, i)
     place_all(s, i)
+    s.free_at_start[i] = s.free_total[i]
     show_stopping(s, i)
     if s.task == DYNAMIC:
         pass_to(s, i, 0)
@@ -315,7 +317,7 @@ def reward_of(s: State, i: int):
         if s.cost > 0:
             result = result - float(s.migrations[i] - s.rewarded_moves[i]) * float(s.cost) / float(BILLION) * slots
     elif s.task == DYNAMIC:
-        result = decrease / float(BILLION)
+        result = decrease / float(BILLION) * float(s.free_at_start[i]) / float(SLOT)
     else:
         result = decrease / float(s.level_weight[b, s.unplaced.shape[1] - 1])
     s.rewarded[i] = worth(s, i)
@@ -331,7 +333,7 @@ def fail(s: State, i: int):
     worst = wp.int64(BILLION) + wp.int64(s.cost) * wp.int64(s.mnl)
     s.reward[i] = -float(s.free_total[i]) / float(SLOT) * (1.0 + float(s.cost) / float(BILLION) * float(s.mnl))
     if s.task == DYNAMIC:
-        s.reward[i] = -float(worst - s.objective[i]) / float(BILLION)
+        s.reward[i] = -float(worst - s.objective[i]) / float(BILLION) * float(s.free_at_start[i]) / float(SLOT)
     if s.task == PACK:
         worst = wp.int64(s.mnl)
         for v in range(s.vms[b]):

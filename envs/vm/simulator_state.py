@@ -95,6 +95,7 @@ FIELDS = (
     Field("integral", "env", "dynamic: fragment rate over time, in billionths times ms", "int64"),
     Field("objective", "env", "fragment rate (dynamic: its mean) and costs in billionths; pack: the penalty", "int64"),
     Field("rewarded", "env", "the objective as of the last reward, or in weighted fragments", "int64"),
+    Field("free_at_start", "env", "free cores at the start"),
     Field("rewarded_scraps", "env", "fragments of memory as of the last reward", "int64"),
     Field("rewarded_moves", "env", "migrations as of the last reward"),
     Field("log_vm", "env entry", "what was done: the VM"),

@@ -23,7 +23,7 @@ def replayed(instance: VMInstance, plan: Plan, conditions: dict) -> int:
 
 @pytest.mark.parametrize("part", range(3))
 def test_it_is_as_good_as_exhaustive_search(waiting_cluster, statement, part):
-    for seed in range(40 * part, 40 * part + 40):
+    for seed in range(25 * part, 25 * part + 25):
         rng = np.random.default_rng(seed)
         instance = waiting_cluster(rng, rules=bool(rng.random() < 0.5))
         conditions = {"mnl": int(rng.integers(0, 4))}
