@@ -38,11 +38,11 @@ def _largest_first(c):
 
 
 def _per_move(c):
-    return -(c.gain * 840 // c.length.clamp_min(1)) * FIRST + c.waste * 64 + c.length
+    return -(c.gain * 840 // c.length.clamp_min(1)) * FIRST + c.waste * 4096 + c.harm
 
 
 def _per_copy(c):
-    return -(c.gain * 2**20 // c.megabytes.clamp_min(1)) * FIRST + c.waste * 64 + c.length
+    return -(c.gain * 2**20 // c.megabytes.clamp_min(1)) * FIRST + c.waste * 4096 + c.harm
 
 
 def _conditions(instance, limits: Limits) -> dict:
@@ -133,7 +133,7 @@ POLICIES = {
     ),
     "greedy": _rule(lambda c: -c.gain * FIRST + c.room, _largest_first, "the move that frees most"),
     "macro-greedy": _rule(
-        _per_move, _largest_first, "the few moves that complete a slot with the fewest of them, the least waste first",
+        _per_move, _largest_first, "the moves that complete a slot with the fewest of them; then least waste, and least harm where they go",
         moves="macro",
     ),
     "macro-quick": _rule(

@@ -52,7 +52,7 @@ class Model:
     """
 
     columns = (
-        "vm", "node", "source", "cores", "gain", "source_gain", "room", "length", "megabytes", "waste",
+        "vm", "node", "source", "cores", "gain", "source_gain", "room", "length", "megabytes", "harm", "waste",
         "importance",
         "kind",
     )  # fmt: skip

@@ -6,8 +6,8 @@ fragments in slots of 16 cores, less the migration cost, so the return is their 
 
 A dynamic cluster lives on meanwhile: VMs arrive, are placed best-fit and depart, while moves are decided, begin and
 take their time. Stopping only waits for the next arrival or departure. The reward is minus the fragment rate over time,
-as a share of the horizon, and minus the migration cost, both in slots: the return is minus the objective times the slots
-that the free cores at the start would make.
+as a share of the horizon, and minus the migration cost, both in slots: the return is minus the objective times the
+slots that the free cores at the start would make.
 
 A snapshot with VMs that are not placed is packed: they are placed, others moved or evicted for them. The reward is the
 decrease of the penalty, in VMs of the highest priority.
@@ -197,6 +197,7 @@ def show_stopping(s: State, i: int):
     s.room[i, a] = 0
     s.length[i, a] = 1
     s.megabytes[i, a] = 0
+    s.harm[i, a] = 0
     s.waste[i, a] = 0
     s.importance[i, a] = -1
     s.kind[i, a] = 3

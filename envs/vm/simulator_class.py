@@ -2,7 +2,7 @@
 
 import warp as wp
 
-from .simulator_cluster import left, may_go
+from .simulator_cluster import harm_at, left, may_go
 from .simulator_events import may_evict
 from .simulator_state import HALF, HOSTS_FROM, MEMORY_SLOT, NOWHERE, PACK, SLOT, State
 from .simulator_survey import survey
@@ -130,6 +130,9 @@ def write(s: State, i: int, a: int, v: int, n: int, kind: int, source_gain: int,
         if s.doubled[b, v] == 1:
             room += s.free_cores[i, n + 1]
     s.room[i, a] = room
+    s.harm[i, a] = 0
+    if n >= 0:
+        s.harm[i, a] = harm_at(s, i, v, n)
     s.action_mask[i, a] = wp.int8(1)
     s.only[i] = a
     s.offered[i] = s.offered[i] + 1

@@ -31,6 +31,15 @@ def wide_slots_of(s: State, i: int, h: int):
 
 
 @wp.func
+def harm_at(s: State, i: int, v: int, n: int):
+    """How near to a whole slot the nodes are that VM v would fill at node n: HARD less their need, summed."""
+    result = HARD - s.need[i, n]
+    if s.doubled[s.instance[i], v] == 1:
+        result += HARD - s.need[i, n + 1]
+    return result
+
+
+@wp.func
 def give(s: State, i: int, n: int, cores: int, memory: int):
     """Give cores and memory back to node n, or take them where negative."""
     h = n // 2

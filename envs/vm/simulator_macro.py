@@ -105,6 +105,7 @@ def offer_draft(s: State, i: int, a: int, n: int, gain: int, waste: int):
     s.room[i, a] = s.draft_room[i]
     s.length[i, a] = s.draft_length[i]
     s.waste[i, a] = waste
+    s.harm[i, a] = s.draft_harm[i]
     s.importance[i, a] = 0
     s.kind[i, a] = 0
     s.action_class[i, a] = -1

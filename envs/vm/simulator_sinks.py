@@ -7,7 +7,7 @@ state before them, so nodes that the draft has changed are looked at apart.
 import warp as wp
 
 from .simulator_class import side_gain, spares
-from .simulator_cluster import allowed, fits, occupy, vacate
+from .simulator_cluster import allowed, fits, harm_at, occupy, vacate
 from .simulator_state import HARD, LATEST, LEVELS, SLOT, State
 
 RANKS = 6  # nodes kept of the hardest to complete, of every size
@@ -157,9 +157,13 @@ def move_draft(s: State, i: int, v: int, n: int):
     s.draft_node[i, part] = n
     s.draft_from[i, part] = s.place[i, v]
     if part == 0:
+        s.draft_harm[i] = 0
         s.draft_room[i] = s.free_cores[i, n]
         if s.doubled[s.instance[i], v] == 1:
             s.draft_room[i] = s.free_cores[i, n] + s.free_cores[i, n + 1]
+    harm = harm_at(s, i, v, n)
+    s.draft_harm[i] = s.draft_harm[i] + harm
+    s.draft_harms[i, part] = harm
     vacate(s, i, v, s.place[i, v])
     occupy(s, i, v, n)
     s.place[i, v] = n
@@ -172,6 +176,7 @@ def take_back(s: State, i: int, kept: int):
     while s.draft_length[i] > kept:
         part = s.draft_length[i] - 1
         v = s.draft_vm[i, part]
+        s.draft_harm[i] = s.draft_harm[i] - s.draft_harms[i, part]
         vacate(s, i, v, s.draft_node[i, part])
         occupy(s, i, v, s.draft_from[i, part])
         s.place[i, v] = s.draft_from[i, part]

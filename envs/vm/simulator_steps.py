@@ -80,6 +80,7 @@ def refresh_vm(s: State, i: int, v: int):
     s.length[i, v] = 1
     s.megabytes[i, v] = s.memory[b, v]
     s.waste[i, v] = 0
+    s.harm[i, v] = 0
     s.importance[i, v] = s.level[b, v]
     s.kind[i, v] = int(n < 0)
     s.source_gain[i, v] = leaving_gain(s, i, v)
