@@ -133,7 +133,9 @@ POLICIES = {
     ),
     "greedy": _rule(lambda c: -c.gain * FIRST + c.room, _largest_first, "the move that frees most"),
     "macro-greedy": _rule(
-        _per_move, _largest_first, "the moves that complete a slot with the fewest of them; then least waste, and least harm where they go",
+        _per_move,
+        _largest_first,
+        "the moves that complete a slot with the fewest of them; then the least waste, and the least harm elsewhere",
         moves="macro",
     ),
     "macro-quick": _rule(
