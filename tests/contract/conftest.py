@@ -35,7 +35,7 @@ GRAPHS = ["topcuoglu", "insertion", "random-12:0", "random-12:9", "cholesky-4-2g
 STREAMS = ["radio-small-50x3:0", "socrates-mix-50x4:0", "topcuoglu", "random-12:0"]
 
 CLUSTERS = ["plateau", "hosts-3:0-1", "affinity-4-20:0", "hosts-6:3"]
-MACROS = ["hosts-6:1", "hosts-8:2", "plateau", "affinity-8-20:0"]  # there are some in each
+MACROS = ["small:1", "small:3", "plateau", "hosts-8:2"]  # there are some in each, in the first two for long
 CHURN = ["churn-2-4:0-1", "churn-3-6:0", "churn-2-3:0"]
 PODS = ["pods-3x4:0-1", "pods-4x3:0-1"]
 
@@ -91,7 +91,7 @@ FAMILIES = {
         Setting({"mode": "online", "binding": "late", "choice": 3}, GRAPHS),
     ],
     "vm": [
-        Setting({}, CLUSTERS),
+        Setting({}, CLUSTERS, {"preset": "hosts-3"}),
         macros(choice=40),
         macros(weight_64=50, migration_cost=0.001, forced_moves=False),
         snapshot(moves="vm", weight_memory=30),
@@ -116,7 +116,7 @@ PROBLEMS = {
         (["socrates-mix-50x2:0", "topcuoglu", "socrates-50x2:1"], {"noise": "gaussian", "sigma": 0.3}, PLANNERS),
     ],
     "vm": [
-        ([*CLUSTERS, "small:0"], {"mnl": 5}, {"mip-replan", "cp-sat"}),
+        ([*CLUSTERS, "small:0"], {"mnl": 9}, {"mip-replan", "cp-sat"}),
         (CHURN[:2], {"mnl": 4, "latency": 2000, "copy_rate": 4000}, VM_PLANNERS | {"cp-sat"}),
         (PODS, {"mnl": 3}, VM_PLANNERS | MACRO_RULES | {"mip-replan"}),
     ],
