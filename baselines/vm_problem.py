@@ -197,8 +197,8 @@ def fragment_rate(free_cores: np.ndarray, free_memory: np.ndarray, conditions: C
         The share of what is free that is in fragments, weighted.
 
     Example:
-        >>> fragment_rate(np.array([16, 8]), np.array([0, 0]), Conditions())
-        0.3333333333333333
+        >>> round(fragment_rate(np.array([16, 8]), np.array([0, 0]), Conditions()), 4)
+        0.3333
     """
     cores, memory = free_cores.astype(np.int64), free_memory.astype(np.int64)
     wide = (cores.reshape(-1, 2) // HALF).min(axis=1)

@@ -4,14 +4,14 @@ import warp as wp
 
 from ..core.features import clip
 from ..core.graph import Feature
-from .observe import (
+from .observe import show_context
+from .observe_moves import (
     best_ratio,
     hide_candidate,
     level_share,
     need_feature,
     residue,
     show_candidate,
-    show_context,
     show_stop,
 )  # fmt: skip
 from .simulator_state import SLOT, State

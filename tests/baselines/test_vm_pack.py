@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dispatchgym.baselines.vm_pack import solve_pack
+from dispatchgym.baselines.vm_pack import _Packer, solve_pack
 from dispatchgym.baselines.vm_problem import Cluster, Plan, outcome, to_schedule
 from dispatchgym.envs.core.errors import OptionError
 from dispatchgym.envs.vm.generator import preset_instance
@@ -23,7 +23,7 @@ def replayed(instance: VMInstance, plan: Plan, conditions: dict) -> int:
 
 @pytest.mark.parametrize("part", range(3))
 def test_it_is_as_good_as_exhaustive_search(waiting_cluster, statement, part):
-    for seed in range(25 * part, 25 * part + 25):
+    for seed in range(20 * part, 20 * part + 20):
         rng = np.random.default_rng(seed)
         instance = waiting_cluster(rng, rules=bool(rng.random() < 0.5))
         conditions = {"mnl": int(rng.integers(0, 4))}
@@ -72,16 +72,57 @@ def metrics_of(plan: Plan, instance: VMInstance, mnl: int) -> dict:
     return metrics(instance, claim)
 
 
-def test_a_circle_of_equals_needs_a_place_to_park(statement):
-    """VMs that cannot be evicted change places only through a third node."""
-    nodes, vms = [[8, 0], [7, 0], [3, 0]], [(6, 0), (3, 2), (3, 2), (4, -1)]
-    for spare in range(4):
-        nodes[2][0] = spare
-        for mnl in range(5):
-            instance = singles(nodes, vms)
-            plan = solve_pack(instance, {"mnl": mnl})
-            assert replayed(instance, plan, {"mnl": mnl}) == statement(instance, {"mnl": mnl}).best_penalty()
-            assert plan.status == "optimal"
+def test_equals_are_not_evicted_for_being_larger():
+    instance = singles([[8, 0]], [(8, 0), (4, -1), (4, -1)])
+    plan = solve_pack(instance, {"mnl": 3})
+    assert plan.moves == () and plan.status == "optimal"
+
+
+def test_circles_are_undone_where_that_can_be_and_no_promise_where_not(waiting_cluster, statement):
+    """VMs that cannot be evicted and wait for each other's room; the last aims of the relaxation are out of reach."""
+    stuck = better = 0
+    for seed in (257, 315, 347, 384, 1159, 1242, 2092, 2692, 2852):
+        rng = np.random.default_rng(seed)
+        instance, conditions = waiting_cluster(rng, rules=bool(rng.random() < 0.5)), {"mnl": int(rng.integers(0, 4))}
+        relaxed = _Packer(Cluster(instance, conditions), 60, 0)
+        stuck += relaxed._attempt(0, 0.5)
+        plan = solve_pack(instance, conditions)
+        penalty = replayed(instance, plan, conditions)
+        assert penalty == plan.bound == statement(instance, conditions).best_penalty(), seed
+        better += penalty < relaxed.best[0]
+    assert stuck >= 5 and better >= 2
+
+
+def test_groups_hold_on_the_way_too(waiting_cluster, statement):
+    """VMs of one priority, of which groups keep some from going where another one still is."""
+    for seed in (231, 460, 485):
+        made = waiting_cluster(np.random.default_rng(seed), rules=True)
+        instance = VMInstance(
+            "equals", made.node_cores, made.node_memory, made.cores, made.memory, made.numas, made.node,
+            movable=made.movable, drained=made.drained, rack=made.rack, groups=made.groups,
+        )  # fmt: skip
+        plan = solve_pack(instance, {"mnl": 3})
+        best = statement(instance, {"mnl": 3}).best_penalty()
+        assert replayed(instance, plan, {"mnl": 3}) == plan.bound == best, seed
+
+
+def test_only_what_is_proven_counts_towards_the_bound(monkeypatch):
+    search = _Packer._search
+    instance = preset_instance("pods-4x4", 1)
+    best = solve_pack(instance, {"mnl": 50})
+    monkeypatch.setattr(_Packer, "_search", lambda *given: (search(*given)[0], False))
+    plan = solve_pack(instance, {"mnl": 50})
+    assert best.status == "optimal" and plan.status == "feasible" and plan.bound < best.bound
+    assert replayed(instance, plan, {"mnl": 50}) == best.bound
+
+
+def test_a_bound_holds_whenever_the_time_is_up():
+    instance, conditions = preset_instance("pods-4x4", 0), {"mnl": 50}
+    best = solve_pack(instance, conditions)
+    assert best.status == "optimal"
+    for seconds in (0.005, 0.01, 0.02, 0.05, 0.1):
+        plan = solve_pack(instance, conditions, time_limit=seconds)
+        assert plan.bound <= best.bound <= replayed(instance, plan, conditions)
 
 
 @pytest.mark.parametrize("seconds", [0.01, 1.0])

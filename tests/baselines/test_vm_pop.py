@@ -10,6 +10,7 @@ from dispatchgym.baselines.vm_pop import solve_pop
 from dispatchgym.baselines.vm_problem import Cluster, outcome, to_schedule
 from dispatchgym.envs.core.errors import OptionError
 from dispatchgym.envs.vm.generator import preset_instance
+from dispatchgym.envs.vm.instance import VMInstance
 from dispatchgym.envs.vm.validator import check
 
 
@@ -45,6 +46,21 @@ def test_parts_are_kept_apart_and_get_their_shares():
     assert (used <= [4, 3, 3]).all() and used.sum() > 4
     assert plan == solve_pop(instance, conditions, seed=7, parts=3)
     assert plan != solve_pop(instance, conditions, seed=8, parts=3)
+
+
+def test_a_part_minds_what_those_before_it_have_done():
+    """Two VMs of a group, in different parts, would both gain by going to the same rack."""
+    seed = next(s for s in range(99) if set(np.random.default_rng(s).permutation(4)[:2].tolist()) in ({0, 2}, {1, 3}))
+    nodes, ones = [[16, 0], [16, 0], [8, 0], [8, 0]], [1, 1]
+    groups = [("rack", (0, 1))]
+    instance = VMInstance(
+        "racks", nodes, np.full((4, 2), 99), [8, 8], ones, ones, [0, 2], rack=[0, 1, 2, 2], groups=groups
+    )
+    plan = solve_pop(instance, {"mnl": 4}, seed=seed, parts=2)
+    assert check(instance, to_schedule(instance, plan, {"mnl": 4})) == []
+    assert len(plan.moves) == 1
+    apart = solve_pop(instance, {"mnl": 4, "constraints": False}, seed=seed, parts=2)
+    assert len(apart.moves) == 2
 
 
 def test_more_parts_than_hosts_are_not_empty(tight_cluster):

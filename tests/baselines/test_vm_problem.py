@@ -35,6 +35,15 @@ def test_a_move_is_legal_where_the_validator_says_so(random_cluster, seed, task,
     assert outcome(Cluster(instance, conditions), moves) == cluster.objective()
 
 
+def test_a_vm_is_evicted_once_and_only_for_one_that_is_more_important():
+    ones = np.ones(3, int)
+    instance = VMInstance("pack", [[4, 4]], [[9, 9]], [2, 9, 2], ones, ones, [0, -1, 0], priority=[0, 1, 1])
+    cluster = Cluster(instance, {"mnl": 5})
+    assert not cluster.legal(2, UNPLACED)
+    cluster.play([(0, UNPLACED), (0, 1)])
+    assert cluster.used == 1 and not cluster.legal(0, UNPLACED) and cluster.legal(0, 0)
+
+
 def test_putting_back_restores_everything(tight_cluster):
     instance = tight_cluster(np.random.default_rng(3), rules=True)
     cluster = Cluster(instance)

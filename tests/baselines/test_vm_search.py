@@ -29,18 +29,18 @@ def test_plans_are_legal_and_no_worse_than_nothing(tight_cluster, search, seed, 
     assert plan == plan_with(search, instance, conditions)
 
 
-@given(seed=st.integers(0, 10_000))
-def test_the_greedy_takes_the_best_move_and_stops_where_none_gains(tight_cluster, statement, seed):
+@given(seed=st.integers(0, 10_000), cost=st.sampled_from([0.0, 0.1, 0.3]))
+def test_the_greedy_takes_the_best_move_and_stops_where_none_gains(tight_cluster, statement, seed, cost):
     instance = tight_cluster(np.random.default_rng(seed), rules=True)
-    conditions = {"mnl": 3}
+    conditions = {"mnl": 3, "migration_cost": cost}
     said = statement(instance, conditions)
     nodes = said.start
     for vm, node in plan_with(greedy, instance, conditions).moves:
         best = min(map(said.rate, said.migrations(nodes)))
-        nodes = (*nodes[:vm], node, *nodes[vm + 1 :])
-        assert said.rate(nodes) == pytest.approx(best)
+        before, nodes = said.rate(nodes), (*nodes[:vm], node, *nodes[vm + 1 :])
+        assert said.rate(nodes) == pytest.approx(best) and best < before - cost
     if len(plan_with(greedy, instance, conditions).moves) < 3:
-        assert all(said.rate(after) >= said.rate(nodes) - 1e-9 for after in said.migrations(nodes))
+        assert all(said.rate(after) >= said.rate(nodes) - cost - 1e-9 for after in said.migrations(nodes))
 
 
 @given(seed=st.integers(0, 10_000))

@@ -68,10 +68,10 @@ class Expected:
             key = int(self.seen.key_list[k])
             n, is_host = int(self.seen.first_node[key]), key >= 256
             both = sorted([self.residue[n], self.residue[n ^ 1]]) if is_host else [self.residue[n], self.residue[n ^ 1]]
-            free = self.count.free_cores[[n, n ^ 1]]
+            free, of_it = self.count.free_cores[[n, n ^ 1]], [n, n ^ 1] if is_host else [n]
             found.append({
                 "host": is_host, "residue": both[0], "other_residue": both[1], "free": free.sum() / 64,
-                "need": self.needs[n] / 5, "touched": self.seen.touched[n], "size": share(int(self.seen.key_size[k])),
+                "need": min(self.needs[k] for k in of_it) / 5, "touched": max(self.seen.touched[of_it]), "size": share(int(self.seen.key_size[k])),
                 "wide": min(free // 32) / 2, "exists": 1,
             })  # fmt: skip
         return rows(observe.CLASS_OF_PLACES, found)

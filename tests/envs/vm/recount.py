@@ -108,6 +108,10 @@ class Count:
         enough = [count for count in range(1, len(sizes) + 1) if sum(sizes[:count]) >= missing]
         return min([*enough, 5])
 
+    def harm(self, vm, n) -> int:
+        """How near to a whole slot the nodes are that a VM fills."""
+        return sum(5 - self.need(k) for k in self.spread(vm, n))
+
     def flavors(self) -> list[int]:
         """Number of each VM's flavor: what it takes, and its priority."""
         instance = self.instance
@@ -246,7 +250,12 @@ class Classes:
         self.members: dict[tuple, list[int]] = {}
         for n in range(self.cluster.nodes):
             for vm in self.count.listed(n):
-                if self.options.weight_64 or self.options.weight_memory or self.cluster.pack or self.count.cores[vm] % 16:
+                if (
+                    self.options.weight_64
+                    or self.options.weight_memory
+                    or self.cluster.pack
+                    or self.count.cores[vm] % 16
+                ):
                     self.members.setdefault((self.key_of(vm, n), self.flavor[vm]), []).append(vm)
         for vm in np.flatnonzero(self.count.node < 0).tolist() if self.cluster.pack else ():
             self.members.setdefault((None, self.flavor[vm]), []).append(vm)
@@ -288,7 +297,9 @@ class Classes:
             after[k] -= cores
         narrow = (self.count.free_cores % 16).sum() - (after % 16).sum()
         wide = [(free.clip(0).reshape(-1, 2) // 32).min(axis=1).sum() for free in (self.count.free_cores, after)]
-        gain = self.count.leaving(vm) + self.count.weights[0] * narrow + self.count.weights[1] * 64 * (wide[1] - wide[0])
+        gain = (
+            self.count.leaving(vm) + self.count.weights[0] * narrow + self.count.weights[1] * 64 * (wide[1] - wide[0])
+        )
         close = after[n] % 16 == 0 or self.seen.touched[source] or self.seen.need[source] <= 2
         return 0 if gain > 0 else 1 if close else 2
 

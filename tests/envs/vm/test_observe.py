@@ -165,7 +165,9 @@ def test_padding_changes_nothing(random_cluster, random_vm_options, legal, seed,
 
 @pytest.mark.parametrize("moves", MOVES)
 @pytest.mark.parametrize("ending", ["legal", "illegal", "in the middle"])
-@pytest.mark.parametrize("names", [["small:0", "plateau"], ["churn-4-20:0", "churn-2-9:0"], ["pods-8x4:0", "pods-3x3:0"]])
+@pytest.mark.parametrize(
+    "names", [["small:0", "plateau"], ["churn-4-20:0", "churn-2-9:0"], ["pods-8x4:0", "pods-3x3:0"]]
+)
 def test_observation_does_not_remember_the_last_episode(legal, moves, ending, names):
     if names[0].startswith("pods") and moves == "macro":
         return  # there are none
@@ -202,7 +204,9 @@ def test_without_an_observation_the_same_is_done(legal, moves):
     assert blind.engine.tensors["work"].numel() == 0
     while not seeing.terminated.all():
         names = [*model.columns, *model.outcome.values(), "reward", "place", "action_mask"]
-        assert [name for name in names if not torch.equal(seeing.engine.tensors[name], blind.engine.tensors[name])] == []
+        assert [
+            name for name in names if not torch.equal(seeing.engine.tensors[name], blind.engine.tensors[name])
+        ] == []
         action = legal(seeing.mask, rng)
         for simulation in (seeing, blind):
             simulation.step(action)

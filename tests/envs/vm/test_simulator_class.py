@@ -56,6 +56,7 @@ def check_columns(seen, classes, action) -> None:
     skipped = len(seen.unplaced) - len(levels)
     assert seen.importance[action] == levels.index(seen.cluster.priority[vm]) + skipped
     assert seen.room[action] == (sum(count.free_cores[n] for n in count.spread(vm, node)) if node >= 0 else 0)
+    assert seen.harm[action] == (count.harm(vm, node) if node >= 0 else 0)
     leaving = count.leaving(vm) if source >= 0 <= node else 0
     gain = count.gain([(vm, source, node)]) if source >= 0 <= node else 0
     if seen.options.weight_memory:
@@ -222,4 +223,6 @@ def test_what_frees_most_is_offered_first(choice):
     simulation = begin(cluster([[14, 0], [5, 5], [7, 7]], vms), choice=choice)
     row = simulation.columns["gain"][0, : simulation.model.actions - 1]
     assert simulation.mask[0].tolist() == [1] * (choice + 1)
-    assert row.tolist() == sorted(row.tolist(), reverse=True) and row[0] > 0 and int(simulation.columns["vm"][0, 0]) == 0
+    assert (
+        row.tolist() == sorted(row.tolist(), reverse=True) and row[0] > 0 and int(simulation.columns["vm"][0, 0]) == 0
+    )

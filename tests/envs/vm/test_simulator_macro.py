@@ -18,6 +18,7 @@ from dispatchgym.instances.catalogue import load_many
 seeds = st.integers(0, 2**32 - 1)
 WEIGHTS = [{}, {"weight_64": 100}, {"weight_64": 30, "weight_memory": 20}, {"weight_memory": 60}]
 
+
 def begin(instances, num_envs=None, **options) -> Simulation:
     instances = instances if isinstance(instances, list) else [instances]
     simulation = Simulation(Model(instances, Options(moves="macro", **options)), instances, num_envs or len(instances))
@@ -42,17 +43,19 @@ def check_macro(recount, seen, action) -> None:
     moves, count, node, left = parts(seen, action), seen.count, seen.count.node.copy(), seen.left
     wide = seen.options.weight_64 > 0
     assert 1 <= len(moves) <= min(8 if wide else 5, left)
-    path = []
+    path, harm = [], 0
     for vm, target in moves:
         now = recount.Count(seen.cluster, seen.options, node)
         assert (vm, target, 0) in now.legal(left)
         path.append((vm, int(node[vm]), target))
+        harm += now.harm(vm, target)
         node[vm], left = target, left - 1
     after = recount.Count(seen.cluster, seen.options, node)
     gain = count.value(count.free_cores, count.free_memory) - after.value(after.free_cores, after.free_memory)
     assert seen.gain[action] > 0 and abs(seen.gain[action] - gain) <= (1 if seen.options.weight_memory else 0)
     assert (seen.vm[action], seen.node[action]) == moves[0] and seen.cores[action] == count.cores[moves[0][0]]
     assert seen.kind[action] == 0 and seen.source_gain[action] == seen.gain[action]
+    assert seen.harm[action] == harm
     assert seen.megabytes[action] == sum(int(seen.cluster.memory[vm]) for vm, _ in moves)
     assert seen.room[action] == sum(count.free_cores[n] for n in count.spread(*moves[0]))
     emptied = int(seen.source[action])

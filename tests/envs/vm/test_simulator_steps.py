@@ -25,7 +25,7 @@ def check_first_step(seen) -> None:
     for vm in range(seen.cluster.vms):
         if seen.action_mask[vm]:
             assert seen.source[vm] == seen.count.node[vm] and seen.cores[vm] == seen.count.cores[vm]
-            assert seen.gain[vm] == seen.room[vm] == seen.waste[vm] == 0 and seen.length[vm] == 1
+            assert seen.gain[vm] == seen.room[vm] == seen.waste[vm] == seen.harm[vm] == 0 and seen.length[vm] == 1
             assert seen.megabytes[vm] == seen.cluster.memory[vm]
             levels = np.unique(seen.cluster.priority).tolist()
             skipped = len(seen.unplaced) - len(levels)  # the highest one is always the last
@@ -49,6 +49,7 @@ def check_second_step(seen) -> None:
         assert seen.source[action] == source and seen.cores[action] == count.cores[chosen]
         assert seen.length[action] == 1 and seen.waste[action] == 0
         assert seen.megabytes[action] == seen.cluster.memory[chosen]
+        assert seen.harm[action] == (count.harm(chosen, node) if node >= 0 else 0)
 
 
 @settings(max_examples=90)
