@@ -178,7 +178,7 @@ def _churn(rate: int, gap: str) -> Preset:
     # As many hosts as it is judged on, or half: what a move is worth depends on how much happens while it is made.
     clusters = {f"churn-140-{rate // 2}": {"mnl": 25}, f"churn-280-{rate}": {"mnl": 50}}
     return _vm(
-        f"macros while {rate} VMs a minute come and go {gap}", 150_000, {"moves": "macro", "copy_rate": 1000},
+        f"macros while {rate} VMs a minute come and go {gap}", 100_000, {"moves": "macro", "copy_rate": 1000},
         stages=tuple(clusters), stage_options=clusters, groups=8, rules=_IN_TIME, exact=None, reference="macro-quick",
         held_out={f"280 hosts, {rate} a minute": [f"churn-280-{rate}:0-19"]}, watched=[f"churn-280-{rate}:20-29"],
         ppo={"n_epochs": 2, "entropy": 0.0, "batch_size": 128, "advantage": "aligned"},
@@ -193,7 +193,7 @@ _VM = {
         watched=["hosts-8:0-9"], network={"width": 8, "heads": 2, "layers": 1}, exact=("mip", 5.0),
     ),
     "medium": _vm("class moves, learned on 15 to 100 hosts, judged on 280; five minutes on two cores", 200_000, {}),
-    "macro": _vm("the same with macros", 60_000, {"moves": "macro"}, network=_PER_MOVE),
+    "macro": _vm("the same with macros; a minute or two", 40_000, {"moves": "macro"}, network=_PER_MOVE),
     "wide": _wide("macros for FR-64", 100),
     "mixed": _wide("macros for FR-16 and FR-64 alike", 50),
     "affinity": _vm(

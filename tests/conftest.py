@@ -161,10 +161,10 @@ def _random_cluster(rng: np.random.Generator, task: str, hosts: int | None = Non
         leaves = rng.random(vms) < 0.5
         departure = np.where(leaves, arrival + rng.integers(1, horizon + 2, vms), NEVER)
         made |= {"horizon": horizon, "arrival": arrival, "departure": departure}
-    groups = [
-        (str(rng.choice(["host", "rack"])), tuple(rng.choice(vms, int(rng.integers(2, min(vms, 4) + 1)), replace=False)))
-        for _ in range(int(rng.integers(0, 4)) if rough and vms > 1 else 0)
-    ]  # fmt: skip
+    groups = []
+    for _ in range(int(rng.integers(0, 4)) if rough and vms > 1 else 0):
+        members = rng.choice(vms, int(rng.integers(2, min(vms, 4) + 1)), replace=False)
+        groups.append((str(rng.choice(["host", "rack"])), tuple(members)))
     return VMInstance(
         name, **made, movable=rng.random(vms) < (0.8 if rough else 1.0), priority=rng.choice([0, 0, 5, 7], vms),
         rack=rng.integers(0, 2, hosts), drained=rng.random(hosts) < (0.2 if rough else 0.0), groups=tuple(groups),

@@ -89,6 +89,19 @@ def test_all_rules_are_the_default(call):
     assert [Result.from_json(line).policy for line in out.splitlines()] == expected
 
 
+def test_gaps_of_rates_are_in_points(call):
+    """An optimum may be 0, so gaps of fragment rates are differences; options of the world hold for all."""
+    words = ("--instances", "plateau", "remainder", "--policies", "no-op", "mip", "--format", "json")
+    status, out, _ = call(*words, family="vm")
+    results = {(r.policy, r.instance): r for r in map(Result.from_json, out.splitlines())}
+    assert status == 0 and len(results) == 4 and all(r.violations == [] for r in results.values())
+    for name, best in (("plateau", 0.0), ("remainder", 0.2)):
+        assert results["mip", name].value == pytest.approx(best) and results["mip", name].gap == pytest.approx(0)
+        assert results["no-op", name].value == 1 and results["no-op", name].gap == pytest.approx(1 - best)
+    out = call(*words, "--mnl", "1", family="vm")[1]
+    assert {Result.from_json(line).value for line in out.splitlines()} == {1.0}
+
+
 def test_both_file_formats_are_read(call, tmp_path):
     shop = registry.instances("ft06", "job_shop")[0]
     for style in ("standard", "taillard"):
@@ -315,7 +328,8 @@ def test_a_missing_gpu_is_one_line(call):
 
 def test_an_unknown_family_is_one_line(call):
     status, _, err = call("--list", family="flow-shop")
-    assert status == 2 and err == "error: unknown family 'flow-shop'; known: job-shop, soc\n"
+    known = ", ".join(entry.command for entry in registry.families())
+    assert status == 2 and err == f"error: unknown family 'flow-shop'; known: {known}\n"
 
 
 @pytest.mark.parametrize("words", [("--format", "yaml"), ("--wrong", "1"), ("--samples", "many")], ids=str)

@@ -12,6 +12,7 @@ import dispatchgym
 from dispatchgym import train
 from dispatchgym.agents import checkpoint
 from dispatchgym.agents.presets import preset
+from dispatchgym.envs.core.registry import families
 from dispatchgym.envs.core.result import Result
 
 SHORT = "--preset smoke --timesteps 600 --evaluate-every 3 --checkpoint-every 2 --device cpu".split()
@@ -198,7 +199,8 @@ def test_a_missing_gpu_is_one_line_and_leaves_nothing(call, tmp_path):
 
 def test_an_unknown_family_is_one_line(call):
     status, _, err = call("flow-shop", "--preset", "smoke")
-    assert status == 2 and err == "error: unknown family 'flow-shop'; known: job-shop, soc\n"
+    known = ", ".join(entry.command for entry in families())
+    assert status == 2 and err == f"error: unknown family 'flow-shop'; known: {known}\n"
 
 
 @pytest.mark.parametrize("words", [("--presett", "smoke"), ("--seed", "many"), ("--seed",), ("smoke",)], ids=" ".join)

@@ -46,8 +46,13 @@ def as_number(name: str, value, least: float, most: float) -> float:
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not least <= number <= most:
-        raise OptionError(f"{name} must be a number from {least:g} to {most:g}, got {value!r}")
+        raise OptionError(f"{name} must be a number from {_shown(least)} to {_shown(most)}, got {value!r}")
     return number
+
+
+def _shown(number: float) -> str:
+    """A bound in full, without an exponent where it is a whole number."""
+    return str(int(number)) if float(number).is_integer() else f"{number:g}"
 
 
 def one_of(name: str, value, known: Iterable[str]) -> None:

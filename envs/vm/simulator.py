@@ -331,15 +331,16 @@ def reward_of(s: State, i: int):
 def fail(s: State, i: int):
     """An illegal action: the episode is over, and counts as if nothing but fragments, or unplaced VMs, were left."""
     b = s.instance[i]
+    slots = float(s.free_at_start[i]) / float(SLOT)
     worst = wp.int64(BILLION) + wp.int64(s.cost) * wp.int64(s.mnl)
-    s.reward[i] = -float(s.free_total[i]) / float(SLOT) * (1.0 + float(s.cost) / float(BILLION) * float(s.mnl))
+    s.reward[i] = slots * (-1.0 - float(s.cost) / float(BILLION) * float(s.mnl))
     if s.task == DYNAMIC:
-        s.reward[i] = -float(worst - s.objective[i]) / float(BILLION) * float(s.free_at_start[i]) / float(SLOT)
+        s.reward[i] = float(s.objective[i] - worst) / float(BILLION) * slots
     if s.task == PACK:
-        worst = wp.int64(s.mnl)
+        worst = wp.int64(s.mnl) + wp.int64(1)
         for v in range(s.vms[b]):
             worst = worst + s.level_weight[b, s.level[b, v]]
-        s.reward[i] = -float(worst - s.objective[i]) / float(s.level_weight[b, s.unplaced.shape[1] - 1])
+        s.reward[i] = float(s.objective[i] - worst) / float(s.level_weight[b, s.unplaced.shape[1] - 1])
     s.objective[i] = worst
     s.illegal[i] = wp.int8(1)
     s.terminated[i] = wp.int8(1)

@@ -93,12 +93,12 @@ def test_a_stage_makes_room_for_instances_larger_than_any_it_has_seen(monkeypatc
     assert simulation.num_envs == 4 and simulation.model is stage.model
 
 
-@pytest.mark.parametrize("name", sorted(PRESETS["soc"]))
-def test_every_preset_takes_a_step(name):
-    preset = PRESETS["soc"][name]
-    options = SOC.make_options(**preset.options)
-    stage = Stage("soc", preset.stages[0], 2, 3, options, 0, "cpu")
-    ppo = PPO([stage], network=preset.network, batch_size=64, **preset.ppo)
+@pytest.mark.parametrize("of, name", [(of, name) for of in ("soc", "vm") for name in sorted(PRESETS[of])])
+def test_every_preset_takes_a_step(of, name):
+    preset = PRESETS[of][name]
+    options = family(of).make_options(**preset.options | {"mnl": 6} if of == "vm" else preset.options)
+    stage = Stage(of, preset.stages[0], 2, 3, options, 0, "cpu")
+    ppo = PPO([stage], network=preset.network, **{"batch_size": 64} | preset.ppo)
     before = [parameter.clone() for parameter in ppo.policy.parameters()]
     ppo.learn(1)
     assert any(not torch.equal(a, b) for a, b in zip(before, ppo.policy.parameters(), strict=True))

@@ -107,7 +107,7 @@ FAMILIES = {
 PLANNERS = {"pilot", "lookahead", "best-rule"}
 VM_PLANNERS = {"swap", "beam", "repack", "pop", "mip-reduced", "mip"}
 MACRO_RULES = {"macro-greedy", "macro-quick"}
-# Straying a little leads the first one nowhere, the second never does, and the others are at their best on so few hosts.
+# Straying a little leads the first one nowhere; the second never does; the others are at their best on so few hosts.
 STUBBORN = {"no-op", "mip-replan", *MACRO_RULES}
 # Family: problems for its policies, small instances and the options of a world, and who cannot take them.
 PROBLEMS = {

@@ -143,7 +143,8 @@ def test_tensors_are_the_state_itself(subject):
     game = subject.draw(1, 1, forced_moves=False)
     simulation = game.simulation(2)
     simulation.reset()
-    simulation.engine.tensors["terminated"][1] = 1
+    for place in range(2):
+        simulation.engine.tensors["terminated"][place] = place
     simulation.restart()
     assert simulation.engine.tensors["episode"].tolist() == [0, 1]
 

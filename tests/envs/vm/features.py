@@ -71,8 +71,8 @@ class Expected:
             free, of_it = self.count.free_cores[[n, n ^ 1]], [n, n ^ 1] if is_host else [n]
             found.append({
                 "host": is_host, "residue": both[0], "other_residue": both[1], "free": free.sum() / 64,
-                "need": min(self.needs[k] for k in of_it) / 5, "touched": max(self.seen.touched[of_it]), "size": share(int(self.seen.key_size[k])),
-                "wide": min(free // 32) / 2, "exists": 1,
+                "need": min(self.needs[m] for m in of_it) / 5, "touched": max(self.seen.touched[of_it]),
+                "size": share(int(self.seen.key_size[k])), "wide": min(free // 32) / 2, "exists": 1,
             })  # fmt: skip
         return rows(observe.CLASS_OF_PLACES, found)
 

@@ -100,7 +100,7 @@ class Count:
         return found
 
     def need(self, n, residue=None, without=0) -> int:
-        """Fewest small VMs of a node that together have what is missing to a slot; 5 for five and more, and for none."""
+        """Fewest small VMs of a node that together have what is missing to a slot; 5 for more of them, and for none."""
         missing = 16 - (int(self.free_cores[n]) % 16 if residue is None else residue)
         sizes = sorted(np.repeat(np.arange(16), self.small()[n]).tolist(), reverse=True)
         if without:
@@ -169,7 +169,7 @@ class Count:
 
 
 class Seen:
-    """The state of one environment of a simulation: its fields as attributes, and what they ought to be as ``count``."""
+    """The state of one environment: its fields as attributes, and what they ought to be as ``count``."""
 
     def __init__(self, simulation, place=0):
         self.model, self.options, self.cluster = (

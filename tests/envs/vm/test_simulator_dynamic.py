@@ -236,7 +236,7 @@ def test_the_end_of_a_copy_comes_before_an_arrival():
 
 
 def test_all_at_the_same_time():
-    """At 20 VM 1 departs, VM 0 has arrived where it is copied to, then VM 3 and VM 4 come, in the order of their numbers."""
+    """At 20 VM 1 departs, VM 0 has arrived where it is copied to, then VM 3 and VM 4 come, one after the other."""
     vms = [(10, 0, 0, 0), (12, 1, 0, 20), (4, 1, 0, 0), (22, -1, 20, 0), (18, -1, 20, 0)]
     play = Play(living(vms), copy_rate=50_000).move(0, 1)
     # 32 and 32 - 10 - 4 are free when they come: VM 3 takes the 32, there is room for VM 4 on the other
@@ -348,7 +348,7 @@ def test_arrivals_go_where_the_fewest_cores_are_free():
     more = {"drained": [False, False, False, True], "groups": [("host", (0, 3))]}
     vms = [(5, -1, 1, 0), (12, -1, 2, 0, 2), (7, -1, 3, 0), (6, -1, 4, 0), (40, -1, 5, 0), (1, -1, 6, 0)]
     play = Play(living(vms, cores=cores, **more), forced_moves=False).wait(6)
-    # 5 to the 6; 12 as 6 + 6 to host 1 of 7 + 7; 7 to the 7; 6 to the 9, not the 1 + 20 of its group; 40 nowhere; 1 to a 1
+    # 5 to the 6; 12 as 6 + 6 to host 1 of 7 + 7; 7 to the 7; 6 to the 9, not the 1 or 20 of its group; 40 nowhere
     assert play.at() == [4, 2, 1, 0, -1, 2] and play.outcome()["rejected"] == 1
     assert Play(living(vms, cores=cores, **more), constraints=False).wait(1).at()[0] == 6
 

@@ -149,10 +149,28 @@ def test_playing_one_does_what_it_says(recount, legal, weights):
     assert played > 3
 
 
+@pytest.mark.parametrize("more", [{}, {"latency": 3000}, {"copy_rate": 3000}], ids=str)
+def test_where_time_runs_the_first_move_is_made_and_then_it_is_decided_anew(recount, legal, more):
+    rng, longer = np.random.default_rng(0), 0
+    simulation = begin(load_many(["churn-4-4:0", "churn-6-3:0"], "vm"), mnl=20, **more)
+    while not simulation.terminated.all():
+        actions = restless(simulation, legal, rng)
+        seen = [recount.Seen(simulation, place) for place in range(2)]
+        done = [int(one.log_count) for one in seen]
+        first = [parts(one, action)[:1] for one, action in zip(seen, actions.tolist(), strict=True)]
+        longer += sum(int(one.length[action]) > 1 for one, action in zip(seen, actions.tolist(), strict=True))
+        simulation.step(actions)
+        for place in range(2):
+            now = recount.Seen(simulation, place)
+            made = list(zip(now.log_vm.tolist(), now.log_node.tolist(), strict=True))[done[place] : int(now.log_count)]
+            assert made in ([], first[place])
+    assert longer and all(schedule.violations() == [] for schedule in simulation.schedules())
+
+
 @settings(max_examples=20)
 @given(seeds, st.sampled_from(WEIGHTS), st.sampled_from(["reschedule", "dynamic"]))
 def test_looking_for_macros_leaves_no_trace(recount, random_cluster, legal, seed, weights, task):
-    """In the plain-Python twin: every array but those of the offer is the same before and after, and so is the offer."""
+    """In the plain-Python twin: every array but those of drafts is the same before and after, and so is the offer."""
     rng = np.random.default_rng(seed)
     instances = [random_cluster(rng, task, hosts=5) for _ in range(3)]
     simulation = begin(instances, forced_moves=False, choice=64, **weights)
@@ -224,7 +242,7 @@ def test_several_leave_together_the_largest_first(recount):
 
 
 def test_a_double_vm_leaves_first(recount):
-    """It completes node 0 by itself; node 1 is complete when VM 1 goes as well, where the double VM has left one core."""
+    """It completes node 0 by itself, and node 1 when VM 1 goes as well, to the core that the double VM has left."""
     instance = cluster([[10, 9], [6, 7], [1, 0]], [(12, 0, 2), (1, 1)])
     found = offered(recount, instance)
     assert [(0, 2)] in found and [(0, 2), (1, 3)] in found

@@ -78,7 +78,7 @@ def test_the_best_rate_can_be_reached(random_cluster, options):
         least, start = searched(instance, conditions), Cluster(instance, conditions).objective()
         assert -4 < best(instance, moves="vm", **conditions) - least * 10**9 < 1
         better += least < start
-    assert better > 3
+    assert better > 1
 
 
 def test_the_least_penalty_can_be_reached(random_cluster):
@@ -88,7 +88,7 @@ def test_the_least_penalty_can_be_reached(random_cluster):
         least = searched(instance, conditions)
         assert best(instance, moves="vm", **conditions) == least
         better += least < Cluster(instance, conditions).objective()
-    assert better > 3
+    assert better > 1
 
 
 def test_class_moves_and_macros_reach_less_or_as_much(random_cluster):
