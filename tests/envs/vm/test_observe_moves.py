@@ -33,8 +33,7 @@ def shown(instance, **options) -> list[dict[str, float]]:
 
 def test_a_move_that_completes_a_slot():
     """VM 0 of 4 cores and 8 GB leaves node 0 whole and fills node 2, of whose 6 VM 1 could free two more."""
-    move, stop = shown(cluster([[12, 3], [4, 5]], [(4, 0), (6, 2)]), mnl=2)[-2:]
-    moves = shown(cluster([[12, 3], [4, 5]], [(4, 0), (6, 2)]), mnl=2)
+    *moves, stop = shown(cluster([[12, 3], [4, 5]], [(4, 0), (6, 2)]), mnl=2)
     move = next(row for row in moves if row.get("target_residue") == 4 / 16 and row["cores"] == 4 / 16)
     assert move == pytest.approx({
         "cores": 4 / 16, "gain": 1 / 4, "source_gain": 12 / 16 / 4, "source_residue": 12 / 16, "source_other": 3 / 16,
@@ -66,7 +65,7 @@ def test_a_double_vm_changes_both_nodes():
 def test_a_macro_shows_its_moves_on_the_average():
     """VMs of 5 and 2 leave node 0, which lacks 7, for nodes of 5 and 2."""
     rows = shown(cluster([[9, 15], [5, 0], [2, 0]], [(5, 0), (2, 0)]), moves="macro", mnl=4)
-    (move,) = [row for row in rows if row["length"] == 2 / 8 and "target_after" not in row]
+    (move,) = [row for row in rows if row.get("length") == 2 / 8 and "target_after" not in row]
     assert move["cores"] == pytest.approx(3.5 / 16) and move["target_residue"] == pytest.approx(3.5 / 16)
     assert move["gain"] == 1 / 4 and move["gain_per_move"] == 1 / 4 and move["used"] == 1 / 2
     assert move["source_whole"] == move["target_whole"] == move["in_reach"] == 1 and "waste" not in move
