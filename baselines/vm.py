@@ -14,14 +14,14 @@ from ..envs.core.solvers import Answer, Exact, Limits
 from .vm_replan import Replan
 
 FIRST = 2**20  # what comes first in a key, so that what follows only breaks ties
-LEVEL = 2.0**56  # above every key: places by importance
+LEVEL = 2.0**45  # above every key: places by importance; not larger, or sums with keys would lose their last digits
 NEVER = 2.0**62
 STOP = 3
 ROUNDING = 1e-9  # of fragment rates; a proven bound may be above the optimum by no more
 
 
 def _rule(move, place, doc: str, **options) -> Rule:
-    """A rule from the key of moves that free something and the key of placing a VM; both below 2**56."""
+    """A rule from the key of moves that free something and the key of placing a VM; both below 2**45."""
 
     def key(c):
         placing = c.kind == 1
@@ -42,7 +42,7 @@ def _per_move(c):
 
 
 def _per_copy(c):
-    return -(c.gain * 2**20 // c.megabytes.clamp_min(1)) * FIRST + c.waste * 4096 + c.harm
+    return -(c.gain * 2**20 // c.megabytes.clamp_min(1)).clamp_max(2**23) * FIRST + c.waste * 4096 + c.harm
 
 
 def _conditions(instance, limits: Limits) -> dict:
