@@ -88,21 +88,20 @@ def check_least(seen, path, emptied) -> None:
 
 
 def check_single_moves(seen) -> None:
-    """Wherever one small VM completes a slot and can go elsewhere, a macro of one move says so."""
-    count, legal = seen.count, seen.legal
-    expected = set()
-    for vm, node, _ in legal:
+    """Wherever one small VM completes a slot and can go elsewhere, a macro of one move says so, to the tightest place.
+
+    Of VMs of a size on nodes of a residue the first one is meant.
+    """
+    count, first = seen.count, {}
+    residue = count.free_cores % 16
+    for vm, node, _ in seen.legal:
         source = int(count.node[vm])
         narrow = not count.double[vm] and count.cores[vm] < 16 and node // 2 != source // 2
-        completes = count.free_cores[source] % 16 + count.cores[vm] >= 16
-        if narrow and completes and count.free_cores[node] % 16 >= count.cores[vm]:
-            expected.add((int(count.free_cores[source] % 16), int(count.cores[vm])))
-    found = set()
-    for action in np.flatnonzero(seen.action_mask[:-1]).tolist():
-        if seen.length[action] == 1:
-            vm = int(seen.vm[action])
-            found.add((int(count.free_cores[seen.source[action]] % 16), int(count.cores[vm])))
-    assert expected <= found
+        if narrow and residue[source] + count.cores[vm] >= 16 and residue[node] >= count.cores[vm]:
+            alike = int(residue[source]), int(count.cores[vm])
+            first[alike] = min(first.get(alike, (999,)), (source, vm, int(residue[node]), node))
+    found = {tuple(parts(seen, action)) for action in np.flatnonzero(seen.action_mask[:-1]).tolist()}
+    assert {((vm, node),) for _, vm, _, node in first.values()} <= found
 
 
 @settings(max_examples=70)
@@ -223,6 +222,18 @@ def test_the_tightest_and_the_hardest_sink(recount):
     assert all(len({vm for vm, _ in moves}) == len(moves) for moves in found)
 
 
+def test_the_tightest_sink_need_not_be_filled(recount):
+    """Node 3 has one core more than VM 0 needs, nodes 2 and 4 more; the last one is the hardest to complete."""
+    instance = cluster([[12, 0], [9, 5], [8, 0]], [(4, 0), (7, 2), (11, 3), (16, 4)])
+    assert {((0, 3),), ((0, 4),)} <= {tuple(moves) for moves in offered(recount, instance)}
+
+
+def test_every_size_of_double_vms_is_tried(recount):
+    """VM 0 leaves nothing whole, nor does VM 1 that is as large; VM 2 does."""
+    instance = cluster([[10, 10], [6, 7]], [(6, 0, 2), (6, 0, 2), (12, 0, 2)])
+    assert offered(recount, instance) == [[(2, 2)]]
+
+
 def test_one_vm_makes_room_for_another(recount):
     """No node has room for VM 0 without breaking a slot, but node 2 has when VM 1 has gone to node 4."""
     assert offered(recount, cluster([[12, 0], [3, 0], [1, 0]], [(4, 0), (1, 2)])) == [[(1, 4), (0, 2)]]
@@ -260,6 +271,11 @@ def test_a_host_is_emptied_for_a_vm_of_sixty_four_cores(recount):
     instance = cluster([[33, 20], [13, 13]], [(12, 1), (26, 0, 2)])
     assert sorted(offered(recount, instance, weight_64=100)) == [[(0, 2)], [(1, 2)]]
     assert offered(recount, cluster([[33, 20], [11, 11]], [(12, 1), (26, 0, 2)]), weight_64=100) == []
+
+
+def test_the_smallest_vm_that_is_enough_or_the_largest_leaves(recount):
+    instance = cluster([[33, 20], [22, 22]], [(16, 1), (12, 1), (20, 1)])
+    assert sorted(offered(recount, instance, weight_64=100)) == [[(1, 2)], [(2, 2)]]
 
 
 def test_both_nodes_of_a_host_are_emptied_by_at_most_eight_moves(recount):
