@@ -34,7 +34,8 @@ def memory_gain(s: State, i: int, n: int, memory: int):
         free = s.free_memory[i, n]
         scraps = free % MEMORY_SLOT - wp.max(free + memory, 0) % MEMORY_SLOT  # too little memory: offered to nobody
         size = wp.int64(wp.max(scraps, -scraps)) * wp.int64(s.weight_memory) * wp.int64(s.free_total[i])
-        result = int(size // s.free_memory_total[i])
+        # Where next to no memory is free a share of it can be anything: four of these still fit a number.
+        result = int(wp.min(size // s.free_memory_total[i], wp.int64(268_435_456)))
         if scraps < 0:
             result = -result
     return result

@@ -192,7 +192,8 @@ class Seen:
     @property
     def legal(self) -> set[tuple[int, int, int]]:
         """All legal actions but stopping, whatever is offered."""
-        return self.count.legal(self.left, {vm for vm in range(self.cluster.vms) if self.evicted[vm]})
+        done = slice(0, int(self.log_count))
+        return self.count.legal(self.left, set(self.log_vm[done][self.log_node[done] < 0].tolist()))
 
     @property
     def shown(self) -> list[tuple[int, int, int]]:

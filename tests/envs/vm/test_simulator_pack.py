@@ -94,6 +94,22 @@ def test_who_may_be_evicted():
     assert free.targets(3) == [-1, 0]
 
 
+def test_in_the_next_episode_everybody_may_be_evicted_again(recount, legal):
+    rng, evicted = np.random.default_rng(0), 0
+    simulation = begin(load_many("pods-3x9:0", "vm"), moves="vm", mnl=3)
+    for _ in range(60):
+        seen = recount.Seen(simulation)
+        chosen = int(seen.chosen)
+        if chosen < 0:
+            assert {vm for vm, _, _ in seen.shown} == {vm for vm, _, _ in seen.legal}
+        else:
+            assert set(seen.shown) == {action for action in seen.legal if action[0] == chosen}
+        evicted += int(seen.evictions)
+        simulation.step(legal(simulation.mask[:, :-1], rng))
+        simulation.restart()
+    assert evicted
+
+
 def test_nobody_is_evicted_for_what_is_placed():
     play = Play(pods([(4, -1, 5), (4, 0, 0)], cores=[[16, 16], [16, 16]]))
     assert play.targets(1) == [-1, 1, 2, 3]
