@@ -228,6 +228,11 @@ def test_the_tightest_sink_need_not_be_filled(recount):
     assert {((0, 3),), ((0, 4),)} <= {tuple(moves) for moves in offered(recount, instance)}
 
 
+def test_a_double_vm_goes_where_both_nodes_are_tightest(recount):
+    """Host 1 has the tighter first node, host 2 the fewer cores beyond slots in all."""
+    assert offered(recount, cluster([[10, 10], [6, 15], [7, 7]], [(12, 0, 2)])) == [[(0, 4)]]
+
+
 def test_every_size_of_double_vms_is_tried(recount):
     """VM 0 leaves nothing whole, nor does VM 1 that is as large; VM 2 does."""
     instance = cluster([[10, 10], [6, 7]], [(6, 0, 2), (6, 0, 2), (12, 0, 2)])
