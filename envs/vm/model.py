@@ -7,7 +7,7 @@ from ..core.errors import OptionError
 from ..core.graph import GraphSpec
 from ..core.schedule import Schedule
 from ..core.sizes import rounded
-from . import observe, observe_vms, simulator, simulator_state, tables
+from . import observe, observe_vms, observe_wide, simulator, simulator_state, tables
 from .instance import VMInstance
 from .options import MOVES, Options
 from .simulator_sinks import RANKS
@@ -115,6 +115,9 @@ class Model:
 
     def _spec(self) -> GraphSpec:
         shared = dict(actions=self.actions, context=observe.CONTEXT, candidate=observe.CANDIDATE)
+        if self.options.weight_64 and self.options.moves != "vm":
+            shared["context"] += observe_wide.WIDE_CONTEXT
+            shared["candidate"] += observe_wide.WIDE_CANDIDATE
         if self.options.moves == "vm":
             return GraphSpec(
                 works=self.vms, resources=2 * self.hosts, edges=2 * self.vms, work=observe_vms.VM_NODE,

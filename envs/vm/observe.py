@@ -10,6 +10,7 @@ import warp as wp
 from ..core.features import clip
 from ..core.graph import Feature
 from .observe_moves import CANDIDATE, best_ratio, hide_candidate, level_share, residue, show_candidate, show_stop
+from .observe_wide import show_all_rooms, show_rooms
 from .simulator_cluster import left, rate
 from .simulator_state import BILLION, DYNAMIC, HOSTS_FROM, MACRO, NOWHERE, SLOT, State
 from .simulator_survey import key_of
@@ -57,6 +58,8 @@ CONTEXT = (
 )
 RESIDUES = wp.constant(9)
 NEEDS = wp.constant(9 + 16 - 1)
+PLAIN = wp.constant(len(CANDIDATE))  # where FR-64 counts, more features follow; so they do here
+PLAIN_CONTEXT = wp.constant(len(CONTEXT))
 
 
 @wp.func
@@ -80,7 +83,7 @@ def show_context(s: State, i: int):
         s.context[i, RESIDUES + r] = s.context[i, RESIDUES + r] + by_nodes
         if r > 0:
             s.context[i, NEEDS + s.need[i, n]] = s.context[i, NEEDS + s.need[i, n]] + by_nodes
-    for f in range(RESIDUES, s.context.shape[1]):
+    for f in range(RESIDUES, PLAIN_CONTEXT):
         s.context[i, f] = clip(s.context[i, f], 0.0, 1.0)
     s.context[i, 0] = clip(float(left(s, i)) / 50.0, 0.0, 4.0)
     s.context[i, 1] = clip(float(left(s, i)) / float(wp.max(s.mnl, 1)), 0.0, 1.0)
@@ -95,6 +98,8 @@ def show_context(s: State, i: int):
     for k in range(s.unplaced.shape[1]):
         unplaced += s.unplaced[i, k]
     s.context[i, 8] = float(unplaced) / float(s.vms[b])
+    if s.context.shape[1] > PLAIN_CONTEXT:
+        show_all_rooms(s, i, PLAIN_CONTEXT)
 
 
 @wp.func
@@ -202,6 +207,8 @@ def show_class_candidate(s: State, i: int, a: int, best: float):
     s.candidate[i, a, 1] = wp.int64(row)
     if row < s.resource.shape[1]:
         s.candidate_attr[i, a, 22] = share(s.key_size[i, row])
+    if s.candidate_attr.shape[2] > PLAIN:
+        show_rooms(s, i, a, PLAIN)
 
 
 @wp.func

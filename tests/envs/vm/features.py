@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dispatchgym.envs.vm import observe, observe_vms
+from dispatchgym.envs.vm import observe, observe_vms, observe_wide
 
 
 def share(count) -> float:
@@ -33,6 +33,7 @@ class Expected:
         self.levels = np.unique(self.cluster.priority).tolist()
         self.most_levels = len(seen.unplaced)
         open = np.flatnonzero(seen.action_mask[:-1])
+        self.wide = seen.options.weight_64 > 0 and seen.options.moves != "vm"
         ratio = seen.gain[open] / 1600 / seen.length[open]
         self.best = max([0, *ratio])
 
@@ -161,11 +162,37 @@ class Expected:
             "used": min(length / max(seen.left, 1), 1), "place": seen.kind[action] == 1,
             "evict": seen.kind[action] == 2, "level": self.level(vm),
         }  # fmt: skip
+        if self.wide:
+            row |= self.rooms_taken(action)
         if seen.options.moves == "macro":
             return row | self.parts(action)
         if self.count.node[vm] >= 0:
             row |= self.source(vm, int(self.count.node[vm]))
         return row | (self.target(vm, node) if node >= 0 else {})
+
+    def rooms(self, free) -> np.ndarray:
+        """(nodes,) free cores beyond the VMs of 64 cores that there is room for."""
+        wide = (np.maximum(free, 0).reshape(-1, 2) // 32).min(axis=1)
+        return free - 32 * np.repeat(wide, 2)
+
+    def rooms_taken(self, action) -> dict:
+        """Where FR-64 counts: what all moves together take of the room on other hosts than that they make room on."""
+        seen, count, length = self.seen, self.count, int(self.seen.length[action])
+        moves = [(int(seen.vm[action]), int(seen.node[action]))]
+        if seen.options.moves == "macro":
+            moves = list(
+                zip(seen.part_vm[action, :length].tolist(), seen.part_node[action, :length].tolist(), strict=True)
+            )
+        free, left = count.free_cores.copy(), int(seen.source[action]) // 2  # of a VM that is nowhere that is -1
+        for vm, node in moves:
+            for at, sign in ((int(count.node[vm]), 1), (node, -1)):
+                if at >= 0:
+                    free[count.spread(vm, at)] += sign * count.cores[vm]
+        other = np.repeat(np.arange(self.cluster.hosts) != left, 2)
+        before, after = self.rooms(count.free_cores), self.rooms(free)
+        row = {f"room_{k}": ((before >= k) & other).sum() - ((after >= k) & other).sum() for k in observe_wide.ROOMS}
+        away = [vm for vm, _ in moves if count.node[vm] >= 0 and count.node[vm] // 2 != left]
+        return {name: lost / 4 for name, lost in row.items()} | {"elsewhere": len(away) / 8}
 
     def candidates(self, more) -> np.ndarray:
         """Of the legal actions in order; ``more(action)`` are those features that the kind of action has besides."""
@@ -173,7 +200,7 @@ class Expected:
         last = len(self.seen.action_mask) - 1
         stop = {"stop": 1, "regret": self.best / 2}
         found = [stop if action == last else self.candidate(action) | more(action) for action in open]
-        return rows(observe.CANDIDATE, found)
+        return rows(observe.CANDIDATE + observe_wide.WIDE_CANDIDATE * self.wide, found)
 
     def context(self) -> np.ndarray:
         seen, count, nodes = self.seen, self.count, self.cluster.nodes
@@ -192,4 +219,7 @@ class Expected:
         row |= {f"residue_{k}": (residue == k).sum() / nodes for k in range(16)}
         broken = [need for need, rest in zip(self.needs, residue, strict=True) if rest]
         row |= {f"need_{k}": broken.count(k) / nodes for k in range(1, 6)}
-        return rows(observe.CONTEXT, [row])[0]
+        if self.wide:
+            rooms = self.rooms(count.free_cores)
+            row |= {f"room_{k}": share(int((rooms >= k).sum())) for k in observe_wide.ROOMS}
+        return rows(observe.CONTEXT + observe_wide.WIDE_CONTEXT * self.wide, [row])[0]

@@ -1,5 +1,7 @@
 """The observation of class moves and macros against plain computations, and what both forms of it have in common."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 
 from dispatchgym.envs.core.simulation import Simulation
 from dispatchgym.envs.vm import model as model_room
-from dispatchgym.envs.vm import observe, observe_vms
+from dispatchgym.envs.vm import observe, observe_vms, observe_wide
 from dispatchgym.envs.vm.instance import VMInstance
 from dispatchgym.envs.vm.model import TASKS, Model
 from dispatchgym.envs.vm.options import MOVES, Options
@@ -39,7 +41,7 @@ def check(recount, features, simulation, place) -> None:
     assert differing(observe.CLASS_OF_VMS, now["work"][:c], expected.work()) == [] and not now["work"][c:].any()
     assert differing(observe.CLASS_OF_PLACES, now["resource"][:k], expected.resource()) == []
     assert not now["resource"][k:].any()
-    assert differing(observe.CONTEXT, now["context"], expected.context()) == []
+    assert differing(spec.context, now["context"], expected.context()) == []
     firsts = [int(seen.first_node[key]) for key in seen.key_list[:k]]
     row_of = {}
     for row, n in enumerate(firsts):
@@ -62,7 +64,7 @@ def check(recount, features, simulation, place) -> None:
         return {"class_size": features.share(sizes.get(first, 0)), "target_size": features.share(size)}
 
     legal = now["action_mask"] == 1
-    assert differing(observe.CANDIDATE, now["candidate_attr"][legal], expected.candidates(more)) == []
+    assert differing(spec.candidate, now["candidate_attr"][legal], expected.candidates(more)) == []
     assert not now["candidate_attr"][~legal].any()
     assert (now["candidate"][~legal] == [spec.works, spec.resources]).all()
 
@@ -230,5 +232,18 @@ def test_classes_without_a_row_are_shown_as_padding(recount, features, legal, mo
 
 def test_every_feature_is_described():
     every = [observe.CLASS_OF_VMS, observe.CLASS_OF_PLACES, observe.WHEREABOUTS, observe.CANDIDATE, observe.CONTEXT]
+    every += [observe_wide.WIDE_CANDIDATE, observe_wide.WIDE_CONTEXT]
     for features in [*every, observe_vms.VM_NODE, observe_vms.NUMA_NODE, observe_vms.ON]:
         assert len({f.name for f in features}) == len(features) and all(f.doc and f.low < f.high for f in features)
+
+
+def test_what_is_shown_besides_where_fr_64_counts():
+    """It comes last, where classes and macros are chosen from, and the page of the family lists it."""
+    page = (Path(observe.__file__).parent / "README.md").read_text(encoding="utf-8")
+    instances = load_many("hosts-6:0", "vm")
+    for moves in MOVES:
+        plain, wide = (Model(instances, Options(moves=moves, weight_64=w)).spec for w in (0, 1))
+        for part in ("context", "candidate"):
+            more = {"context": observe_wide.WIDE_CONTEXT, "candidate": observe_wide.WIDE_CANDIDATE}[part]
+            assert getattr(wide, part) == getattr(plain, part) + (more if moves != "vm" else ())
+            assert all(f"| `{f.name}` | {f.doc} | {f.low:g} .. {f.high:g} |" in page for f in more)

@@ -62,12 +62,20 @@ def check_macro(recount, seen, action) -> None:
     host = slice(2 * (emptied // 2), 2 * (emptied // 2) + 2)
     freed = (after.free_cores[host] // 32).min() - (count.free_cores[host] // 32).min()
     if wide and freed == 1 and seen.waste[action] == (after.free_cores[host] % 32).sum():
-        assert all(source // 2 == emptied // 2 for _, source, _ in path)
+        check_evacuation(path, emptied // 2)
         return
     assert seen.options.weight_64 + seen.options.weight_memory < 100 and len(moves) <= 5
     assert seen.waste[action] == after.free_cores[emptied] % 16
     assert after.free_cores[emptied] // 16 > count.free_cores[emptied] // 16
     check_least(seen, path, emptied)
+
+
+def check_evacuation(path, emptied) -> None:
+    """VMs leave the host that is emptied, or else make room for the one that comes next from there."""
+    for (_, source, target), (_, *after) in zip(path, [*path[1:], (0, -1, -1)], strict=True):
+        assert target // 2 != emptied
+        if source // 2 != emptied:
+            assert after[0] // 2 == emptied and after[1] // 2 == source // 2
 
 
 def check_least(seen, path, emptied) -> None:
@@ -291,3 +299,34 @@ def test_both_nodes_of_a_host_are_emptied_by_at_most_eight_moves(recount):
     assert len(moves) == 8 and sorted(vm for vm, _ in moves) == list(range(8))
     assert offered(recount, instance, weight_64=100, mnl=7) == []
     assert offered(recount, cluster([[12, 16], [31, 31]], [(4, 0), *vms]), weight_64=100) == []
+
+
+def test_where_a_host_is_emptied_one_vm_makes_room_for_another(recount):
+    """Node 2 lacks two cores for VM 0 until VM 1 has gone to node 4, where there is no room for VM 0."""
+    instance = cluster([[32, 20], [10, 0], [2, 0]], [(12, 1), (2, 2)])
+    assert offered(recount, instance, weight_64=100) == [[(1, 4), (0, 2)]]
+    assert offered(recount, instance, weight_64=100, mnl=1) == []
+    pinned = cluster([[32, 20], [10, 0], [2, 0]], [(12, 1), (2, 2)], movable=[True, False])
+    assert offered(recount, pinned, weight_64=100) == []
+    apart = cluster([[32, 20], [10, 0], [2, 0]], [(12, 1), (2, 2), (16, 3)], groups=[("host", (0, 2))])
+    assert offered(recount, apart, weight_64=100) == []  # VM 2 on the other node keeps VM 0 away
+
+
+def test_a_double_vm_gets_room_on_both_nodes(recount):
+    """VM 0 takes six cores of either node; host 1 has them when the double VM 1 has gone to host 2."""
+    instance = cluster([[26, 26], [5, 4], [2, 2]], [(12, 0, 2), (4, 2, 2)])
+    assert offered(recount, instance, weight_64=100) == [[(1, 4), (0, 2)]]
+    half = cluster([[26, 26], [6, 4], [0, 2]], [(12, 0, 2), (2, 3)])  # only node 3 lacks any
+    assert offered(recount, half, weight_64=100) == [[(1, 5), (0, 2)]]
+
+
+def test_two_small_vms_go_where_a_large_one_cannot(recount):
+    """No node has room for the sixteen cores of VM 0, so VMs 1 and 2 leave."""
+    instance = cluster([[16, 32], [8, 8], [0, 0]], [(16, 0), (8, 0), (8, 0)])
+    assert offered(recount, instance, weight_64=100) == [[(1, 2), (2, 3)]]
+
+
+def test_a_double_vm_that_takes_as_much_as_it_frees_stays(recount):
+    """VM 0 is one of 64 cores itself; VM 1 leaves."""
+    instance = cluster([[20, 20], [12, 12]], [(64, 0, 2), (24, 0, 2)])
+    assert offered(recount, instance, weight_64=100) == [[(1, 2)]]
