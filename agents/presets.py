@@ -152,8 +152,9 @@ _VM_RULES = (
 _IN_TIME = (*_VM_RULES[:9], "mip-replan")
 # What is known to be good, so that learning begins there: much for a move, nothing wasted; in time, much for a copy.
 _PER_MOVE = {"width": 32, "hidden": 32, "prior": {"regret": -20.0, "waste": -10.0}}
-# Room for 16 or 32 cores is scarce: what a host is emptied of has to go somewhere.
-_PER_ROOM = {"width": 32, "hidden": 32, "prior": {"regret": -20.0, "waste": -1.0, "room_16": -4.0, "room_32": -4.0}}
+# Where hosts are emptied: room for 16 or 32 cores elsewhere is scarce if that alone counts.
+_PER_HOST = {"width": 32, "hidden": 32, "prior": {"regret": -20.0, "waste": -1.0}}
+_PER_ROOM = _PER_HOST | {"prior": _PER_HOST["prior"] | {"room_16": -4.0, "room_32": -4.0}}
 _PER_COPY = {"width": 32, "hidden": 32, "prior": {"gain_per_copy": 10.0, "waste": -10.0}}
 # Small clusters, each with a limit that is about as tight as 50 migrations are for 280 hosts.
 _CLUSTERS = {"hosts-15": {"mnl": 4}, "hosts-30": {"mnl": 7}, "hosts-60": {"mnl": 12}, "hosts-100": {"mnl": 18}}
@@ -169,17 +170,14 @@ def _vm(doc: str, timesteps: int, options: dict, **more) -> Preset:
     return Preset(**(arguments | more))
 
 
-def _wide(doc: str, weight: int) -> Preset:
-    # In training a move costs about a tenth of the slot of 64 cores that some four of them make: most attempts at a
-    # cluster come to equally many slots, and those that spare moves are the better ones.
+def _wide(doc: str, timesteps: int, options: dict, costs: tuple[float, ...], **more) -> Preset:
+    limits = {"hosts-60": 14, "hosts-100": 20, "hosts-160": 30}
     clusters = {
-        "hosts-60": {"mnl": 14, "migration_cost": 0.02},
-        "hosts-100": {"mnl": 20, "migration_cost": 0.0128},
-        "hosts-160": {"mnl": 30, "migration_cost": 0.008},
+        name: {"mnl": mnl, "migration_cost": cost} for (name, mnl), cost in zip(limits.items(), costs, strict=True)
     }
-    options = {"moves": "macro", "weight_64": weight}
     rules = tuple(rule for rule in _VM_RULES if rule != "mip-reduced")
-    return _vm(doc, 80_000, options, stages=tuple(clusters), stage_options=clusters, rules=rules, network=_PER_ROOM)
+    options = {"moves": "macro"} | options
+    return _vm(doc, timesteps, options, stages=tuple(clusters), stage_options=clusters, rules=rules, **more)
 
 
 def _churn(rate: int, gap: str) -> Preset:
@@ -202,8 +200,12 @@ _VM = {
     ),
     "medium": _vm("class moves, learned on 15 to 100 hosts, judged on 280; five minutes on two cores", 200_000, {}),
     "macro": _vm("the same with macros; a minute or two", 40_000, {"moves": "macro"}, network=_PER_MOVE),
-    "wide": _wide("macros for FR-64", 100),
-    "mixed": _wide("macros for FR-16 and FR-64 alike", 50),
+    # In training a move costs a tenth of the slot of 64 cores that some four of them make: most attempts at a cluster
+    # come to equally many slots, and those that spare moves are the better ones.
+    "wide": _wide("macros for FR-64", 80_000, {"weight_64": 100}, (0.02, 0.0128, 0.008), network=_PER_ROOM),
+    "mixed": _wide(
+        "macros for FR-16 and FR-64 alike", 80_000, {"weight_64": 50, "choice": 512}, (0.0, 0.0, 0.0), network=_PER_HOST
+    ),
     "affinity": _vm(
         "macros where a VM is kept from 30 % of the hosts", 60_000, {"moves": "macro"}, network=_PER_MOVE,
         stages=("affinity-15-30", "affinity-30-30", "affinity-60-30"),
