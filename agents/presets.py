@@ -204,7 +204,7 @@ _VM = {
     # come to equally many slots, and those that spare moves are the better ones.
     "wide": _wide("macros for FR-64", 80_000, {"weight_64": 100}, (0.02, 0.0128, 0.008), network=_PER_ROOM),
     "mixed": _wide(
-        "macros for FR-16 and FR-64 alike", 80_000, {"weight_64": 50, "choice": 512}, (0.0, 0.0, 0.0), network=_PER_HOST
+        "macros for FR-16 and FR-64 alike", 40_000, {"weight_64": 50, "choice": 512}, (0.0, 0.0, 0.0), network=_PER_HOST
     ),
     "affinity": _vm(
         "macros where a VM is kept from 30 % of the hosts", 60_000, {"moves": "macro"}, network=_PER_MOVE,

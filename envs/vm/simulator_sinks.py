@@ -115,7 +115,7 @@ def tightest_sink(s: State, i: int, v: int, h: int):
             at += 1
         k += 1
         searching = s.weight_64 > 0 or k <= least
-        if found and s.weight_16 * s.weight_64 == 0 and s.weight_memory == 0:
+        if found and (s.weight_64 == 0 or (s.weight_16 == 0 and s.weight_memory == 0)):
             searching = bool(False)  # from here on the loss only grows
     return best
 
