@@ -21,7 +21,7 @@ from .simulator_queue import (
     dequeue,
     end_request,
     enqueue,
-    mark_overdue,
+    miss,
     next_arrival,
     take_arrival,
     update_flow,
@@ -36,7 +36,7 @@ from .simulator_server import (
     preempt,
     start,
 )
-from .simulator_state import ADMISSION, ADMIT, NEVER, REJECT, REJECTED, ROUTING, State
+from .simulator_state import ADMISSION, ADMIT, LOG_MARGIN, NEVER, REJECT, REJECTED, ROUTING, State
 
 
 @wp.func
@@ -64,7 +64,7 @@ def next_event_for(s: State, i: int, r: int):
         for other in range(s.servers[b]):
             if other != r:
                 result = wp.min(result, s.busy_until[i, other])
-                if s.busy_until[i, other] == NEVER and other > r and s.queued[i] > 0:
+                if s.busy_until[i, other] == NEVER and other > r and s.queued[i] + s.running[i, other] > 0:
                     result = s.now[i]  # it has its turn after r, and may begin
     return result
 
@@ -125,7 +125,7 @@ def offer(s: State, i: int):
     b = s.instance[i]
     going = bool(True)
     while going:
-        if s.log_count[i] >= s.log_request.shape[1]:
+        if s.log_count[i] + LOG_MARGIN >= s.log_request.shape[1]:
             s.truncated[i] = wp.int8(1)  # requests that are preempted over and over
             offer_nothing(s, i)
             return 0
@@ -179,12 +179,22 @@ def apply(s: State, i: int, a: int):
             s.asked[i, r] = 1
     else:
         s.asked[i, r] = 1
+        if s.preemptive[s.instance[i], r] == 1:
+            s.watched[i, r] = 0  # nothing changes its mind before somebody arrives or is finished
         if s.running[i, r] == 0:
             s.declined[i, r] = 1
             s.grown[i, r] = 0
             s.cursor[i] = r + 1
         else:
             begin(s, i, r)
+
+
+@wp.func
+def give_up(s: State, i: int):
+    """The episode is cut off: who is not finished is missed."""
+    for q in range(s.requests[s.instance[i]]):
+        if s.ended[i, q] < wp.int64(0):
+            miss(s, i, q)
 
 
 @wp.func
@@ -198,9 +208,8 @@ def settle(s: State, i: int):
     if count == 0:
         if s.truncated[i] == wp.int8(0):
             s.terminated[i] = wp.int8(1)
-        else:  # what has not been finished in time will not be
-            s.missed[i] = s.missed[i] + s.left[i]
-        mark_overdue(s, i)
+        else:
+            give_up(s, i)
         if s.steps[i] == 0:
             # Over before the first choice: any action ends it, and nobody who draws from the mask meets an empty one.
             s.action_mask[i, 0] = wp.int8(1)
@@ -240,7 +249,7 @@ def reset(s: State, i: int):
     s.terminated[i] = wp.int8(0)
     s.truncated[i] = wp.int8(0)
     s.illegal[i] = wp.int8(0)
-    s.cursor[i] = s.servers[b]
+    s.cursor[i] = 0
     settle(s, i)
 
 

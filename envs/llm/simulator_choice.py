@@ -292,11 +292,10 @@ def offer_rejections(s: State, i: int, r: int):
 @wp.func
 def nothing_else_comes(s: State, i: int):
     """Whether nothing will happen any more unless somebody is admitted."""
-    result = next_arrival(s, i) == NEVER
+    result = next_arrival(s, i)
     for r in range(s.servers[s.instance[i]]):
-        if s.busy_until[i, r] < NEVER:
-            result = False
-    return result
+        result = wp.min(result, s.busy_until[i, r])
+    return result == NEVER
 
 
 @wp.func
@@ -312,7 +311,6 @@ def offer_requests(s: State, i: int, r: int):
         return 0
     changes = s.preemptive[b, r] == 1 and s.running[i, r] == 1
     if changes:
-        s.watched[i, r] = 1
         if s.asked[i, r] == 1:
             return 0
     elif not could_take(s, i, r):
@@ -327,16 +325,16 @@ def offer_requests(s: State, i: int, r: int):
         offer_by_arrival(s, i, r)
     elif s.order == MOORE_HODGSON:
         offer_moore_hodgson(s, i, r)
+    may_stop = s.may_stop == 1 or s.offered[i] == 0
+    if s.running[i, r] == 0:
+        may_stop = not nothing_else_comes(s, i)
     if s.may_reject == 1:
         s.watched[i, r] = 1
         offer_rejections(s, i, r)
     if s.offered[i] > 0:
         if changes:
             show_stop(s, i, r, CONTINUE, s.slot_request[i, r, 0])
-        elif s.running[i, r] == 0:
-            if not nothing_else_comes(s, i):
-                show_stop(s, i, r, STOP, -1)
-        elif s.may_stop == 1:
+        elif may_stop:
             show_stop(s, i, r, STOP, -1)
     return s.offered[i]
 
@@ -391,7 +389,7 @@ def offer_servers(s: State, i: int, q: int):
         first = wait + time_to_first(s, i, r, q, s.prefill[i, a], s.backlog[i, a])
         last = time_to_last(s, i, r, q, first, s.batch[i, a] + s.in_queue[i, a])
         needed = first
-        if s.ttft_target[b, q] == 0:
+        if s.ttft_target[b, q] == wp.int64(0):
             needed = last
         if s.due[i, q] < NEVER:
             s.slack[i, a] = clipped(due_in(s, i, q) - needed)

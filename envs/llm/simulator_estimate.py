@@ -126,7 +126,7 @@ def measure_peaks(s: State, i: int, r: int):
         s.peak_held[i, k] = total
         highest = wp.max(highest, total + (k + 1) * s.peak_left[i, k])
         s.peak_before[i, k + 1] = highest
-    highest = 0
+    highest = int(0)
     s.peak_after[i, count] = 0
     for back in range(count):
         k = count - 1 - back
@@ -184,7 +184,7 @@ def slack_of(s: State, i: int, r: int, q: int, prefill: int):
     result = due_in(s, i, q)
     if result < NEVER:
         first = time_to_first(s, i, r, q, prefill, s.prefilling[i, r])
-        if s.ttft_target[s.instance[i], q] == 0:
+        if s.ttft_target[s.instance[i], q] == wp.int64(0):
             first = time_to_last(s, i, r, q, first, s.running[i, r])
         result = result - first
     return result

@@ -44,7 +44,7 @@ def dequeue(s: State, i: int, q: int):
             found = 1
         if found == 1:
             s.queue[i, k] = s.queue[i, k + 1]
-    found = 0
+    found = int(0)
     for k in range(last):
         if s.by_due[i, k] == q:
             found = 1
@@ -65,10 +65,10 @@ def arrive(s: State, i: int, q: int, time: wp.int64):
     b = s.instance[i]
     s.arrived[i, q] = time
     s.due[i, q] = NEVER
-    if s.ttft_target[b, q] > 0:
-        s.due[i, q] = time + wp.int64(s.ttft_target[b, q])
-    elif s.e2e_target[b, q] > 0:
-        s.due[i, q] = time + wp.int64(s.e2e_target[b, q])
+    if s.ttft_target[b, q] > wp.int64(0):
+        s.due[i, q] = time + s.ttft_target[b, q]
+    elif s.e2e_target[b, q] > wp.int64(0):
+        s.due[i, q] = time + s.e2e_target[b, q]
     s.in_system[i] = s.in_system[i] + 1
     s.arrival_sum[i] = s.arrival_sum[i] + time
     c = s.client_of[b, q]
@@ -99,7 +99,7 @@ def mark_overdue(s: State, i: int):
         q = s.by_due[i, k]
         if s.due[i, q] >= s.now[i]:
             break
-        if s.emitted[i, q] == 0 or s.ttft_target[s.instance[i], q] == 0:
+        if s.emitted[i, q] == 0 or s.ttft_target[s.instance[i], q] == wp.int64(0):
             miss(s, i, q)
 
 

@@ -212,7 +212,7 @@ def finish(s: State, i: int, r: int, k: int):
     keep_session(s, i, r, q, tokens)
     c = s.client_of[b, q]
     s.served[i, c] = s.served[i, c] + wp.int64(s.prompt_tokens[b, q] + s.output_tokens[b, q])
-    if s.e2e_target[b, q] > 0 and s.now[i] - s.arrived[i, q] > wp.int64(s.e2e_target[b, q]):
+    if s.e2e_target[b, q] > wp.int64(0) and s.now[i] - s.arrived[i, q] > s.e2e_target[b, q]:
         miss(s, i, q)
     end_request(s, i, q, FINISHED)
 
@@ -367,7 +367,7 @@ def note_pause(s: State, i: int, r: int, k: int, pause: wp.int64, end: wp.int64)
         s.pause_end[i, q] = end
         s.pause_server[i, q] = r
         target = s.tbt_target[s.instance[i], q]
-        if target > 0 and pause > wp.int64(target):
+        if target > wp.int64(0) and pause > target:
             miss(s, i, q)
 
 
@@ -382,7 +382,7 @@ def end_prefill(s: State, i: int, r: int, k: int):
     share_prefix(s, i, r, k)
     if s.first_token[i, q] < wp.int64(0):
         s.first_token[i, q] = s.now[i]
-        if s.ttft_target[b, q] > 0 and s.now[i] - s.arrived[i, q] > wp.int64(s.ttft_target[b, q]):
+        if s.ttft_target[b, q] > wp.int64(0) and s.now[i] - s.arrived[i, q] > s.ttft_target[b, q]:
             miss(s, i, q)
     else:
         note_pause(s, i, r, k, s.now[i] - s.slot_last[i, r, k], s.now[i])
@@ -416,8 +416,7 @@ def decode(s: State, i: int, r: int, k: int):
 @wp.func
 def end_iteration(s: State, i: int, r: int):
     """The iterations of server r that end now: tokens and completions."""
-    k = int(0)
-    while k < s.running[i, r]:
+    for k in range(s.running[i, r]):
         if s.slot_prefill[i, r, k] > 0:
             chunk = s.slot_chunk[i, r, k]
             s.slot_chunk[i, r, k] = 0
@@ -430,7 +429,9 @@ def end_iteration(s: State, i: int, r: int):
                 end_prefill(s, i, r, k)
         else:
             decode(s, i, r, k)
-        if s.slot_prefill[i, r, k] == 0 and s.slot_to_go[i, r, k] == 0:
+    k = int(0)
+    while k < s.running[i, r]:
+        if s.slot_to_go[i, r, k] == 0:
             finish(s, i, r, k)
             s.asked[i, r] = 0
         else:

@@ -11,6 +11,7 @@ from ..core.fields import COMMON, Field, struct
 NEVER = wp.constant(wp.int64(2**60))  # later than any moment
 FEMTO = wp.constant(wp.int64(1_000_000_000))  # femtoseconds of a us
 SWAP_FEMTO = wp.constant(wp.int64(1_000_000_000_000))  # of a ms
+LOG_MARGIN = wp.constant(512)  # rows of the log that are kept free for admissions at one moment
 LARGEST = wp.constant(2**30)  # what columns are clipped to
 
 # What is decided, the option ``control``.
@@ -44,6 +45,7 @@ FIELDS = (
     Field("victim", "", "LAST, LEAST or PRIORITY"),
     Field("swap_rate", "", "tokens swapped in a ms; 0: recomputation"),
     Field("prefix_cache", "", "1: prefixes are kept"),
+    Field("shows_batch", "", "1: running requests are shown as well"),
     Field("counts_flow", "", "1: the objective is the flow time; 0: missed requests"),
     # The bank of instances.
     Field("requests", "bank", "number of requests"),
@@ -60,9 +62,9 @@ FIELDS = (
     Field("predicted_tokens", "bank request", "what is told of them"),
     Field("client_of", "bank request", "who asks"),
     Field("level_of", "bank request", "priority class, 0 the most important"),
-    Field("ttft_target", "bank request", "time to the first token that is promised, in us; 0 for none"),
-    Field("tbt_target", "bank request", "time between two tokens that is promised; 0 for none"),
-    Field("e2e_target", "bank request", "time to the last token that is promised; 0 for none"),
+    Field("ttft_target", "bank request", "time to the first token that is promised, in us; 0 for none", "int64"),
+    Field("tbt_target", "bank request", "time between two tokens that is promised; 0 for none", "int64"),
+    Field("e2e_target", "bank request", "time to the last token that is promised; 0 for none", "int64"),
     Field("group_of", "bank request", "group whose common prefix the prompt begins with; -1 for none"),
     Field("shared_tokens", "bank request", "tokens of that prefix"),
     Field("worst_flow", "bank", "no schedule has a larger flow time, in us", "int64"),
