@@ -12,7 +12,6 @@ from .instance import LLMInstance
 from .options import CONTROLS, LOCALS, ORDERS, VICTIMS, Options
 from .profiles import FEMTOSECONDS, Profile
 
-RESIDUES = 64  # largest block of which several iterations are run through at once
 LATEST = 2**60
 BANK_SHAPES = {field.name: field.shape[1:] for field in simulator_state.FIELDS if field.shape[:1] == ("bank",)}
 DTYPES = {field.name: field.dtype for field in simulator_state.FIELDS}
@@ -63,7 +62,9 @@ class Model:
         self.counts_flow = objectives[0] == "e2e_mean"
         self.objective = "flow_time" if self.counts_flow else "missed"
         if self.options.reject and self.counts_flow:
-            raise OptionError("reject goes with the objective miss_rate: turning requests away would shorten flow times")
+            raise OptionError(
+                "reject goes with the objective miss_rate: turning requests away would shorten flow times"
+            )
         self.profile = profiles.load(self.options.profile) if self.options.profile else None
         for instance in instances:
             self.servers_of(instance)
@@ -99,6 +100,7 @@ class Model:
         every = [server for instance in instances for server in self.servers_of(instance)]
         self.servers = max(len(instance.servers) for instance in instances)
         self.slots = max(server.max_num_seqs for server in every)
+        self.block = max(server.block_size for server in every)
         self.choice = min(self.options.choice or self.requests, self.requests)
         self.routing = self.options.control == "routing"
         # A request is decided about once, and whoever may go on without one may do so at every iteration.
@@ -132,8 +134,9 @@ class Model:
         keeps = self.sessions > 0 and self.options.prefix_cache
         return {
             "request": self.requests, "server": self.servers, "slot": self.slots, "slot_offset": self.slots + 1,
+            "pause": self.slots + 1,
             "pending_request": max(self.sessions, 1), "session_request": self.requests if keeps else 1,
-            "group": max(self.groups, 1), "client": self.clients, "residue": RESIDUES,
+            "group": max(self.groups, 1), "client": self.clients, "residue": self.block,
             "entry": 4 * self.requests + 2 * 512,
             "moore_request": self.requests if self.options.order == "moore-hodgson" else 0,
             "action": self.actions, "work": spec.works, "resource": spec.resources, "edge": spec.edges, "arc": 0,
@@ -190,6 +193,7 @@ class Model:
             and int(instance.client.max()) < self.clients
             and len(instance.servers) <= self.servers
             and max(server.max_num_seqs for server in self.servers_of(instance)) <= self.slots
+            and max(server.block_size for server in self.servers_of(instance)) <= self.block
         )
 
     def _row(self, instance: LLMInstance) -> dict[str, np.ndarray]:
@@ -293,7 +297,9 @@ def _worst_flow(instance: LLMInstance, servers: tuple[Profile, ...]) -> int:
     for server in servers:
         prompt, output = instance.prompt.astype(np.float64), instance.output.astype(np.float64)
         each = np.ceil(prompt / server.token_budget) + output
-        femto = each * server.base + prompt * (server.prefill + server.token + server.beyond + server.attention * prompt)
+        femto = each * server.base + prompt * (
+            server.prefill + server.token + server.beyond + server.attention * prompt
+        )
         femto += output * (server.decode + server.token + server.beyond + server.read * (prompt + output))
         longest = max(longest, float((femto / FEMTOSECONDS + each).sum()))
     return int(min((end + longest) * instance.requests, LATEST))

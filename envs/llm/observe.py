@@ -7,8 +7,9 @@ import warp as wp
 
 from ..core.features import clip
 from ..core.graph import Feature
+from .simulator_batch import emitted_by
 from .simulator_estimate import answer_left, free_thousandths, log2_of
-from .simulator_state import ADMIT, CONTINUE, FEMTO, LARGEST, NEVER, REJECT, ROUTING, RUNNING, STOP, State
+from .simulator_state import ADMIT, CONTINUE, LARGEST, NEVER, REJECT, ROUTING, STOP, State
 
 REQUEST = (
     Feature("prompt", "log2 of the tokens of the prompt / 16", 0, 2),
@@ -300,7 +301,7 @@ def show_batch(s: State, i: int, first: int):
         for k in range(s.running[i, r]):
             if w < s.work.shape[1]:
                 q = s.slot_request[i, r, k]
-                emitted = s.output_tokens[b, q] - s.slot_to_go[i, r, k]
+                emitted = emitted_by(s, i, r, k)
                 left = answer_left(s.predicted_tokens[b, q], emitted)
                 show_row(s, i, w, q, s.slot_prefill[i, r, k], left, emitted, 1)
                 show_edge(s, i, w, r, 1, 0.0, 0.0)

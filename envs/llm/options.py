@@ -53,7 +53,9 @@ class Options:
     forced_moves: bool = option(True, "the simulator applies moves that have no alternative; False shows all")
     leap: bool = option(True, "iterations that change nothing but counters are run through at once; same results")
     profile: str = option("", "server that takes the place of each of the instance's: a name or a TOML file")
-    local: str = option("fcfs", "routing: how servers admit: fcfs (first come of those that fit) or atc (late ones last)")
+    local: str = option(
+        "fcfs", "routing: how servers admit: fcfs (first come of those that fit) or atc (late ones last)"
+    )
     watermark: int = option(1, "percent of the memory that an admission must leave free, unless the server is empty")
     victim: str = option("last", "who is preempted where memory runs out: last (admitted), least (computed), priority")
     swap_rate: int = option(0, "tokens per ms at which preempted requests are swapped out and in; 0: recomputed")

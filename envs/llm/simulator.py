@@ -255,7 +255,7 @@ def reset(s: State, i: int):
 
 @wp.func
 def fail(s: State, i: int):
-    """An illegal action: the episode is over, and counts as if every promise were broken, or nobody were ever served."""
+    """An illegal action: the episode is over, as if every promise were broken, or nobody ever served."""
     b = s.instance[i]
     s.illegal[i] = wp.int8(1)
     s.terminated[i] = wp.int8(1)

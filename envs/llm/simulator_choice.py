@@ -1,9 +1,11 @@
-"""The candidates of a decision: waiting requests that may join the batch of a server, or servers a request may go to."""
+"""The candidates of a decision: requests that may join the batch of a server, or servers a request may go to."""
 
 import warp as wp
 
 from ..core.rng import random_bits
+from .simulator_batch import charge, emitted_by, held_by, left_of
 from .simulator_estimate import (
+    answer_left,
     clipped,
     due_in,
     free_thousandths,
@@ -135,10 +137,10 @@ def show_stop(s: State, i: int, r: int, kind: int, q: int):
         describe(s, i, a, q, r)
         left = s.slot_prefill[i, r, 0]
         s.prefill[i, a] = left
-        emitted = s.output_tokens[s.instance[i], q] - s.slot_to_go[i, r, 0]
-        s.predicted[i, a] = wp.max(s.predicted_tokens[s.instance[i], q] - emitted, 1)
-        s.output[i, a] = s.slot_to_go[i, r, 0]
-        s.attained[i, a] = emitted + s.slot_kv[i, r, 0]
+        emitted = emitted_by(s, i, r, 0)
+        s.predicted[i, a] = answer_left(s.predicted_tokens[s.instance[i], q], emitted)
+        s.output[i, a] = left_of(s, i, r, 0)
+        s.attained[i, a] = emitted + held_by(s, i, r, 0)
     describe_server(s, i, a, r)
     rest_of_row(s, i, a)
 
@@ -319,6 +321,8 @@ def offer_requests(s: State, i: int, r: int):
         return 0
     mark_overdue(s, i)
     measure_peaks(s, i, r)
+    for k in range(s.running[i, r]):
+        charge(s, i, r, k)
     if s.order == BY_DEADLINE:
         offer_by_deadline(s, i, r)
     elif s.order == BY_ARRIVAL:
@@ -351,7 +355,7 @@ def key_of(s: State, i: int, q: int):
 
 @wp.func
 def rank_by_hash(s: State, i: int, q: int, r: int):
-    """Place of server r in the order that hashes of the prefix give (rendezvous hashing, Thaler and Ravishankar 1998)."""
+    """Place of server r in the order that hashes of the prefix give (Thaler and Ravishankar 1998)."""
     mine = random_bits(KEY, key_of(s, i, q), 0, r)
     result = int(0)
     for other in range(s.servers[s.instance[i]]):

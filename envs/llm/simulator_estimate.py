@@ -2,6 +2,7 @@
 
 import warp as wp
 
+from .simulator_batch import emitted_by, held_by
 from .simulator_cache import group_hit, session_hit
 from .simulator_server import prefill_of
 from .simulator_state import FEMTO, LARGEST, NEVER, State
@@ -107,17 +108,19 @@ def measure_peaks(s: State, i: int, r: int):
     """
     b = s.instance[i]
     count = s.running[i, r]
-    for k in range(count):
-        q = s.slot_request[i, r, k]
-        left = answer_left(s.predicted_tokens[b, q], s.output_tokens[b, q] - s.slot_to_go[i, r, k])
-        held = s.slot_kv[i, r, k] + s.slot_prefill[i, r, k]
-        j = int(k)
+    for place in range(count):
+        k = s.by_left[i, r, place]
+        left = answer_left(s.predicted_tokens[b, s.slot_request[i, r, k]], emitted_by(s, i, r, k))
+        held = held_by(s, i, r, k) + s.slot_prefill[i, r, k]
+        j = int(place)
         while j > 0 and s.peak_left[i, wp.max(j - 1, 0)] < left:
             s.peak_left[i, j] = s.peak_left[i, j - 1]
             s.peak_held[i, j] = s.peak_held[i, j - 1]
+            s.by_left[i, r, j] = s.by_left[i, r, j - 1]
             j -= 1
         s.peak_left[i, j] = left
         s.peak_held[i, j] = held
+        s.by_left[i, r, j] = k
     highest = int(0)
     total = int(0)
     s.peak_before[i, 0] = 0

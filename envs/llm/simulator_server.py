@@ -1,15 +1,26 @@
 """One server: its iterations, the memory of the running requests, admission, preemption and completion.
 
 Decoding requests take one token of the budget each, prefills take what is left of it in order of admission (chunked
-prefill, Agrawal et al. 2024); memory is in blocks (Kwon et al. 2023). Where an iteration changes nothing but counters,
-and no event can come between, several are run through at once.
+prefill, Agrawal et al. 2024); memory is in blocks (Kwon et al. 2023). Iterations in which nothing but counters changes
+are run through at once, up to the one in which something may happen: nobody can see the difference.
 """
 
 import warp as wp
 
-from .simulator_cache import evict_one, forget_session, group_hit, keep_session, release_group, session_hit, share_prefix, use_group
+from .simulator_batch import (
+    add_pause,
+    begin_decoding,
+    emit_first,
+    find_next_end,
+    held_by,
+    leave,
+    note_pause,
+    remove_slot,
+    victim_of,
+)
+from .simulator_cache import evict_one, forget_session, group_hit, keep_session, session_hit, use_group
 from .simulator_queue import dequeue, end_request, enqueue, miss
-from .simulator_state import FEMTO, FINISHED, LEAST, NEVER, PRIORITY, RUNNING, SWAP_FEMTO, State
+from .simulator_state import FEMTO, FINISHED, NEVER, RUNNING, SWAP_FEMTO, State
 
 
 @wp.func
@@ -103,97 +114,70 @@ def take_from_cache(s: State, i: int, r: int, q: int):
 @wp.func
 def admit(s: State, i: int, r: int, q: int):
     """Waiting request q, which fits, joins the batch of server r."""
+    b = s.instance[i]
     k = s.running[i, r]
     own = blocks_for(s, i, r, q)
     uses = int(0)
     if group_hit(s, i, r, q) > 0:
         uses = 1
-    kept = s.kept[i, q]
-    kv = kept
+    kv = s.kept[i, q]
     left = int(0)
-    if kept == 0:
+    if kv == 0:
         kv = take_from_cache(s, i, r, q)
         left = prefill_of(s, i, q) - kv
     else:
-        left = wp.max(s.prompt_tokens[s.instance[i], q] - kept, 0)
-        if s.swap_rate > 0 and s.preemptive[s.instance[i], r] == 0:
-            s.swapping[i, r] = s.swapping[i, r] + swap_cost(s, i, kept)
+        left = wp.max(s.prompt_tokens[b, q] - kv, 0)
+        if s.swap_rate > 0 and s.preemptive[b, r] == 0:
+            s.swapping[i, r] = s.swapping[i, r] + swap_cost(s, i, kv)
     dequeue(s, i, q)
     forget_estimate(s, i, q)
     s.status[i, q] = RUNNING
     s.at_server[i, q] = r
     s.kept[i, q] = 0
     s.slot_request[i, r, k] = q
+    s.slot_order[i, r, k] = s.orders[i, r]
+    s.orders[i, r] = s.orders[i, r] + 1
     s.slot_prefill[i, r, k] = left
     s.slot_chunk[i, r, k] = 0
     s.slot_kv[i, r, k] = kv
     s.slot_blocks[i, r, k] = own
     s.slot_uses[i, r, k] = uses
-    s.slot_to_go[i, r, k] = s.output_tokens[s.instance[i], q] - s.emitted[i, q]
+    s.slot_end[i, r, k] = s.output_tokens[b, q] - s.emitted[i, q]
     s.slot_last[i, r, k] = s.last_token[i, q]
-    s.slot_pause[i, r, k] = s.pause[i, q]
+    s.slot_counted[i, r, k] = s.emitted[i, q]
     s.slot_log[i, r, k] = open_log(s, i, r, q)
+    s.by_left[i, r, k] = k
     s.running[i, r] = k + 1
     s.owned[i, r] = s.owned[i, r] + own
-    s.prefilling[i, r] = s.prefilling[i, r] + left
+    c = s.client_of[b, q]
+    s.lifted[i, c] = s.lifted[i, c] + wp.int64(left)
     if left == 0:
         s.log_middle[i, s.slot_log[i, r, k]] = s.now[i]
-        s.decoding[i, r] = s.decoding[i, r] + 1
-        s.reading[i, r] = s.reading[i, r] + wp.int64(kv)
+        begin_decoding(s, i, r, k)
+        s.resumed[i, r] = 1
         s.tokens_left[i, r] = s.tokens_left[i, r] - 1
     else:
+        s.prefills[i, r, s.prefill_count[i, r]] = k
+        s.prefill_count[i, r] = s.prefill_count[i, r] + 1
+        s.prefilling[i, r] = s.prefilling[i, r] + left
         s.tokens_left[i, r] = wp.max(s.tokens_left[i, r] - left, 0)
-    while s.owned[i, r] + s.cached[i, r] > s.blocks[s.instance[i], r]:
+    while s.owned[i, r] + s.cached[i, r] > s.blocks[b, r]:
         if evict_one(s, i, r) == 0:
             break
-
-
-@wp.func
-def remove_slot(s: State, i: int, r: int, k: int):
-    """Close the gap that slot k leaves."""
-    if s.slot_prefill[i, r, k] > 0:
-        s.prefilling[i, r] = s.prefilling[i, r] - s.slot_prefill[i, r, k]
-    else:
-        s.decoding[i, r] = s.decoding[i, r] - 1
-        s.reading[i, r] = s.reading[i, r] - wp.int64(s.slot_kv[i, r, k])
-    s.owned[i, r] = s.owned[i, r] - s.slot_blocks[i, r, k]
-    last = s.running[i, r] - 1
-    for j in range(k, last):
-        s.slot_request[i, r, j] = s.slot_request[i, r, j + 1]
-        s.slot_prefill[i, r, j] = s.slot_prefill[i, r, j + 1]
-        s.slot_chunk[i, r, j] = s.slot_chunk[i, r, j + 1]
-        s.slot_kv[i, r, j] = s.slot_kv[i, r, j + 1]
-        s.slot_blocks[i, r, j] = s.slot_blocks[i, r, j + 1]
-        s.slot_uses[i, r, j] = s.slot_uses[i, r, j + 1]
-        s.slot_to_go[i, r, j] = s.slot_to_go[i, r, j + 1]
-        s.slot_last[i, r, j] = s.slot_last[i, r, j + 1]
-        s.slot_pause[i, r, j] = s.slot_pause[i, r, j + 1]
-        s.slot_log[i, r, j] = s.slot_log[i, r, j + 1]
-    s.running[i, r] = last
-
-
-@wp.func
-def leave(s: State, i: int, r: int, k: int):
-    """The request of slot k is on its way out: what is known of it goes back to it."""
-    q = s.slot_request[i, r, k]
-    s.emitted[i, q] = s.output_tokens[s.instance[i], q] - s.slot_to_go[i, r, k]
-    s.last_token[i, q] = s.slot_last[i, r, k]
-    s.pause[i, q] = s.slot_pause[i, r, k]
-    s.log_end[i, s.slot_log[i, r, k]] = s.now[i]
-    if s.slot_uses[i, r, k] == 1:
-        release_group(s, i, r, q)
 
 
 @wp.func
 def preempt(s: State, i: int, r: int, k: int, keeps: bool):
     """The request of slot k goes back to the queue; it keeps what is computed, or only its answer so far."""
     q = s.slot_request[i, r, k]
+    tokens = held_by(s, i, r, k)
     leave(s, i, r, k)
     if keeps:
-        s.kept[i, q] = s.slot_kv[i, r, k]
+        s.kept[i, q] = tokens
     remove_slot(s, i, r, k)
     enqueue(s, i, q)
     estimate_at(s, i, r, q, prefill_of(s, i, q) - s.kept[i, q])
+    find_next_end(s, i, r)
     s.preempted[i] = s.preempted[i] + 1
     s.total_preemptions[i, r] = s.total_preemptions[i, r] + 1
 
@@ -203,69 +187,38 @@ def finish(s: State, i: int, r: int, k: int):
     """The request of slot k has emitted its last token."""
     b = s.instance[i]
     q = s.slot_request[i, r, k]
-    tokens = s.slot_kv[i, r, k]
+    tokens = held_by(s, i, r, k)
     used = s.slot_uses[i, r, k]
     leave(s, i, r, k)
     if used == 1:
         s.group_used[i, r, s.group_of[b, q]] = s.now[i]
     remove_slot(s, i, r, k)
     keep_session(s, i, r, q, tokens)
-    c = s.client_of[b, q]
-    s.served[i, c] = s.served[i, c] + wp.int64(s.prompt_tokens[b, q] + s.output_tokens[b, q])
     if s.e2e_target[b, q] > wp.int64(0) and s.now[i] - s.arrived[i, q] > s.e2e_target[b, q]:
         miss(s, i, q)
     end_request(s, i, q, FINISHED)
 
 
 @wp.func
-def victim_of(s: State, i: int, r: int):
-    """The slot that is preempted where memory runs out."""
-    best = s.running[i, r] - 1
-    if s.victim == LEAST or s.victim == PRIORITY:
-        for back in range(1, s.running[i, r]):
-            k = s.running[i, r] - 1 - back
-            if s.victim == LEAST:
-                if s.slot_kv[i, r, k] < s.slot_kv[i, r, best]:
-                    best = k
-            elif s.level_of[s.instance[i], s.slot_request[i, r, k]] > s.level_of[s.instance[i], s.slot_request[i, r, best]]:
-                best = k
-    return best
-
-
-@wp.func
-def room_of(s: State, i: int, r: int, k: int):
-    """KV tokens that slot k has room for without another block."""
-    blocks = s.slot_blocks[i, r, k]
-    if s.slot_uses[i, r, k] == 1:
-        blocks += s.group_blocks[i, r, s.group_of[s.instance[i], s.slot_request[i, r, k]]]
-    return blocks * s.block_size[s.instance[i], r] - s.slot_kv[i, r, k]
-
-
-@wp.func
 def grow(s: State, i: int, r: int):
     """Find memory for the next token of every decoding request; preempt where there is none."""
+    b = s.instance[i]
     settled = bool(False)
     while not settled:
-        need = int(0)
-        for k in range(s.running[i, r]):
-            if s.slot_prefill[i, r, k] == 0 and room_of(s, i, r, k) == 0:
-                need += 1
-        settled = need <= s.blocks[s.instance[i], r] - s.owned[i, r] - s.cached[i, r]
-        if not settled:
-            if evict_one(s, i, r) == 0:
-                k = victim_of(s, i, r)
-                if s.swap_rate > 0:
-                    s.swapping[i, r] = s.swapping[i, r] + swap_cost(s, i, s.slot_kv[i, r, k])
-                preempt(s, i, r, k, s.swap_rate > 0)
-                s.closed[i, r] = 1
-    for k in range(s.running[i, r]):
-        if s.slot_prefill[i, r, k] == 0 and room_of(s, i, r, k) == 0:
-            s.slot_blocks[i, r, k] = s.slot_blocks[i, r, k] + 1
-            s.owned[i, r] = s.owned[i, r] + 1
+        need = s.crossings[i, r, s.rounds[i, r] % s.block_size[b, r]]
+        settled = need <= s.blocks[b, r] - s.owned[i, r] - s.cached[i, r]
+        if settled:
+            s.owned[i, r] = s.owned[i, r] + need
+        elif evict_one(s, i, r) == 0:
+            k = victim_of(s, i, r)
+            if s.swap_rate > 0:
+                s.swapping[i, r] = s.swapping[i, r] + swap_cost(s, i, held_by(s, i, r, k))
+            preempt(s, i, r, k, s.swap_rate > 0)
+            s.closed[i, r] = 1
     if s.running[i, r] == 0:
         s.closed[i, r] = 0
     s.grown[i, r] = 1
-    left = s.budget[s.instance[i], r] - s.decoding[i, r] - s.prefilling[i, r]
+    left = s.budget[b, r] - s.decoding[i, r] - s.prefilling[i, r]
     s.tokens_left[i, r] = wp.max(left, 0)
 
 
@@ -282,13 +235,13 @@ def plan_chunks(s: State, i: int, r: int):
     left = s.budget[b, r] - s.decoding[i, r]
     tokens = int(0)
     attended = wp.int64(0)
-    for k in range(s.running[i, r]):
-        if s.slot_prefill[i, r, k] > 0:
-            chunk = wp.min(s.slot_prefill[i, r, k], left)
-            s.slot_chunk[i, r, k] = chunk
-            left -= chunk
-            tokens += chunk
-            attended = attended + wp.int64(chunk) * wp.int64(2 * s.slot_kv[i, r, k] + chunk)
+    for j in range(s.prefill_count[i, r]):
+        k = s.prefills[i, r, j]
+        chunk = wp.min(s.slot_prefill[i, r, k], left)
+        s.slot_chunk[i, r, k] = chunk
+        left -= chunk
+        tokens += chunk
+        attended = attended + wp.int64(chunk) * wp.int64(2 * s.slot_kv[i, r, k] + chunk)
     both = wp.int64(tokens + s.decoding[i, r])
     femto = s.base[b, r] + s.per_prefill[b, r] * wp.int64(tokens) + s.per_attention[b, r] * attended
     femto = femto + s.per_decode[b, r] * wp.int64(s.decoding[i, r]) + s.per_token[b, r] * both
@@ -296,148 +249,113 @@ def plan_chunks(s: State, i: int, r: int):
 
 
 @wp.func
-def most_steps(s: State, i: int, r: int):
-    """Iterations until the first request is finished, if nothing but counters changes until then; else 1."""
-    size = s.block_size[s.instance[i], r]
-    if s.leap == 0 or s.prefilling[i, r] > 0 or s.swapping[i, r] > wp.int64(0) or size > s.crossings.shape[1]:
-        return 1
-    for h in range(size):
-        s.crossings[i, h] = 0
-    result = int(2147483647)
-    for k in range(s.running[i, r]):
-        result = wp.min(result, s.slot_to_go[i, r, k])
-        if s.slot_last[i, r, k] != s.now[i]:  # its first pause is longer than the iteration
-            return 1
-        h = room_of(s, i, r, k) % size
-        s.crossings[i, h] = s.crossings[i, h] + 1
-    return result
+def run_ahead(s: State, i: int, r: int, femto: wp.int64, event: wp.int64):
+    """Complete the iterations that end before the next event and change nothing but counters; returns their end."""
+    b = s.instance[i]
+    size = s.block_size[b, r]
+    end = s.now[i]
+    longest = wp.int64(0)
+    first = end
+    steps = int(0)
+    going = s.rounds[i, r] + 1 < s.next_end[i, r]
+    while going:
+        took = duration(femto + s.per_read[b, r] * s.reading[i, r])
+        need = s.crossings[i, r, (s.rounds[i, r] + 1) % size]
+        going = end + took < event and need <= s.blocks[b, r] - s.owned[i, r] - s.cached[i, r]
+        if going:
+            end = end + took
+            s.total_block_time[i, r] = s.total_block_time[i, r] + wp.int64(s.owned[i, r]) * took
+            s.owned[i, r] = s.owned[i, r] + need
+            s.rounds[i, r] = s.rounds[i, r] + 1
+            s.reading[i, r] = s.reading[i, r] + wp.int64(s.decoding[i, r])
+            steps += 1
+            if took > longest:  # they become longer and longer, so the last of these is the longest of all
+                longest = took
+                first = end
+                add_pause(s, i, r, longest, first)
+            going = s.rounds[i, r] + 1 < s.next_end[i, r]
+    if steps > 0:
+        s.last_end[i, r] = end
+    s.total_iterations[i, r] = s.total_iterations[i, r] + wp.int64(steps)
+    s.iterations[i] = s.iterations[i] + wp.int64(steps)
+    return end
 
 
 @wp.func
 def start(s: State, i: int, r: int, event: wp.int64):
-    """Begin an iteration, or as many as lead up to the next event; an empty server is idle."""
+    """Begin an iteration, after those that nobody need see; an empty server is idle."""
     b = s.instance[i]
-    s.grown[i, r] = 0
     s.closed[i, r] = 0
     if s.running[i, r] == 0:
+        s.grown[i, r] = 0
         s.busy_until[i, r] = NEVER
         return
-    femto = plan_chunks(s, i, r) + s.swapping[i, r]
-    most = most_steps(s, i, r)
+    femto = plan_chunks(s, i, r)
+    begin = s.now[i]
+    alone = s.prefilling[i, r] == 0 and s.swapping[i, r] == wp.int64(0) and s.resumed[i, r] == 0
+    if s.leap == 1 and alone and s.watched[i, r] == 0:
+        begin = run_ahead(s, i, r, femto, event)
+    took = duration(femto + s.per_read[b, r] * s.reading[i, r] + s.swapping[i, r])
     s.swapping[i, r] = wp.int64(0)
-    if s.watched[i, r] == 1:
-        most = 1
-    s.began[i, r] = s.now[i]
-    size = s.block_size[b, r]
-    free = s.blocks[b, r] - s.owned[i, r] - s.cached[i, r]
-    owned = s.owned[i, r]
-    reading = s.reading[i, r]
-    end = s.now[i]
-    longest = wp.int64(0)
-    steps = int(0)
-    while steps < most and (steps == 0 or end < event):
-        if steps > 0:
-            need = s.crossings[i, steps % size]
-            if need > free:
-                break
-            free -= need
-            owned += need
-        took = duration(femto + s.per_read[b, r] * reading)
-        end = end + took
-        if took > longest:
-            longest = took
-            s.first_longest[i, r] = end
-        s.total_block_time[i, r] = s.total_block_time[i, r] + wp.int64(owned) * took
-        reading = reading + wp.int64(s.decoding[i, r])
-        steps += 1
-    s.last_duration[i, r] = longest
-    s.steps_run[i, r] = steps
-    s.busy_until[i, r] = end
-    s.total_busy[i, r] = s.total_busy[i, r] + end - s.now[i]
-    s.total_iterations[i, r] = s.total_iterations[i, r] + wp.int64(steps)
-    s.iterations[i] = s.iterations[i] + wp.int64(steps)
+    s.began[i, r] = begin
+    s.busy_until[i, r] = begin + took
+    s.grown[i, r] = 0
+    s.total_busy[i, r] = s.total_busy[i, r] + begin + took - s.now[i]
+    s.total_block_time[i, r] = s.total_block_time[i, r] + wp.int64(s.owned[i, r]) * took
+    s.total_iterations[i, r] = s.total_iterations[i, r] + wp.int64(1)
+    s.iterations[i] = s.iterations[i] + wp.int64(1)
 
 
 @wp.func
-def note_pause(s: State, i: int, r: int, k: int, pause: wp.int64, end: wp.int64):
-    """A token came after a pause."""
-    if pause > s.slot_pause[i, r, k]:
-        q = s.slot_request[i, r, k]
-        s.slot_pause[i, r, k] = pause
-        s.pause_end[i, q] = end
-        s.pause_server[i, q] = r
-        target = s.tbt_target[s.instance[i], q]
-        if target > wp.int64(0) and pause > target:
-            miss(s, i, q)
+def emit_next(s: State, i: int, r: int):
+    """Every decoding request emits a token."""
+    if s.decoding[i, r] > 0:
+        s.rounds[i, r] = s.rounds[i, r] + 1
+        s.reading[i, r] = s.reading[i, r] + wp.int64(s.decoding[i, r])
+        add_pause(s, i, r, s.now[i] - s.began[i, r], s.now[i])
+        s.last_end[i, r] = s.now[i]
+    if s.resumed[i, r] == 1:  # of some the first pause began before this iteration
+        for k in range(s.running[i, r]):
+            if s.slot_prefill[i, r, k] == 0 and s.slot_from[i, r, k] + 1 == s.rounds[i, r]:
+                note_pause(s, i, s.slot_request[i, r, k], r, s.now[i] - s.slot_last[i, r, k], s.now[i])
+        s.resumed[i, r] = 0
 
 
 @wp.func
-def end_prefill(s: State, i: int, r: int, k: int):
-    """The prefill of slot k is complete: it emits a token."""
-    b = s.instance[i]
-    q = s.slot_request[i, r, k]
-    s.log_middle[i, s.slot_log[i, r, k]] = s.now[i]
-    s.decoding[i, r] = s.decoding[i, r] + 1
-    s.reading[i, r] = s.reading[i, r] + wp.int64(s.slot_kv[i, r, k])
-    share_prefix(s, i, r, k)
-    if s.first_token[i, q] < wp.int64(0):
-        s.first_token[i, q] = s.now[i]
-        if s.ttft_target[b, q] > wp.int64(0) and s.now[i] - s.arrived[i, q] > s.ttft_target[b, q]:
-            miss(s, i, q)
-    else:
-        note_pause(s, i, r, k, s.now[i] - s.slot_last[i, r, k], s.now[i])
-    s.slot_to_go[i, r, k] = s.slot_to_go[i, r, k] - 1
-    s.slot_last[i, r, k] = s.now[i]
-    s.lifted[i, s.client_of[b, q]] = s.lifted[i, s.client_of[b, q]] + wp.int64(2)
-
-
-@wp.func
-def decode(s: State, i: int, r: int, k: int):
-    """Slot k emits a token in each of the iterations that were run."""
-    steps = s.steps_run[i, r]
-    if steps == 1:
-        note_pause(s, i, r, k, s.now[i] - s.slot_last[i, r, k], s.now[i])
-    else:
-        note_pause(s, i, r, k, s.last_duration[i, r], s.first_longest[i, r])
-    lack = steps - room_of(s, i, r, k)
-    if lack > 0:
-        size = s.block_size[s.instance[i], r]
-        more = (lack + size - 1) // size
-        s.slot_blocks[i, r, k] = s.slot_blocks[i, r, k] + more
-        s.owned[i, r] = s.owned[i, r] + more
-    s.slot_kv[i, r, k] = s.slot_kv[i, r, k] + steps
-    s.reading[i, r] = s.reading[i, r] + wp.int64(steps)
-    s.slot_to_go[i, r, k] = s.slot_to_go[i, r, k] - steps
-    s.slot_last[i, r, k] = s.now[i]
-    c = s.client_of[s.instance[i], s.slot_request[i, r, k]]
-    s.lifted[i, c] = s.lifted[i, c] + wp.int64(2 * steps)
+def compute_chunks(s: State, i: int, r: int):
+    """Prefills go on; those that are complete emit a token."""
+    before = s.prefill_count[i, r]
+    open = int(0)
+    for j in range(before):
+        k = s.prefills[i, r, j]
+        chunk = s.slot_chunk[i, r, k]
+        s.slot_chunk[i, r, k] = 0
+        s.slot_kv[i, r, k] = s.slot_kv[i, r, k] + chunk
+        s.slot_prefill[i, r, k] = s.slot_prefill[i, r, k] - chunk
+        s.prefilling[i, r] = s.prefilling[i, r] - chunk
+        if s.slot_prefill[i, r, k] == 0:
+            emit_first(s, i, r, k)
+        else:
+            s.prefills[i, r, open] = k
+            open += 1
+    s.prefill_count[i, r] = open
 
 
 @wp.func
 def end_iteration(s: State, i: int, r: int):
-    """The iterations of server r that end now: tokens and completions."""
-    for k in range(s.running[i, r]):
-        if s.slot_prefill[i, r, k] > 0:
-            chunk = s.slot_chunk[i, r, k]
-            s.slot_chunk[i, r, k] = 0
-            s.slot_kv[i, r, k] = s.slot_kv[i, r, k] + chunk
-            s.slot_prefill[i, r, k] = s.slot_prefill[i, r, k] - chunk
-            s.prefilling[i, r] = s.prefilling[i, r] - chunk
-            c = s.client_of[s.instance[i], s.slot_request[i, r, k]]
-            s.lifted[i, c] = s.lifted[i, c] + wp.int64(chunk)
-            if s.slot_prefill[i, r, k] == 0:
-                end_prefill(s, i, r, k)
-        else:
-            decode(s, i, r, k)
-    k = int(0)
-    while k < s.running[i, r]:
-        if s.slot_to_go[i, r, k] == 0:
-            finish(s, i, r, k)
-            s.asked[i, r] = 0
-        else:
-            k += 1
+    """The iteration of server r that ends now: tokens, then completions."""
+    emit_next(s, i, r)
+    compute_chunks(s, i, r)
     s.busy_until[i, r] = NEVER
-    s.steps_run[i, r] = 0
+    if s.next_end[i, r] <= s.rounds[i, r]:
+        k = int(0)
+        while k < s.running[i, r]:
+            if s.slot_prefill[i, r, k] == 0 and s.slot_end[i, r, k] == s.rounds[i, r]:
+                finish(s, i, r, k)
+                s.asked[i, r] = 0
+            else:
+                k += 1
+        find_next_end(s, i, r)
 
 
 @wp.func
@@ -445,9 +363,7 @@ def clear_server(s: State, i: int, r: int):
     """An empty server."""
     s.busy_until[i, r] = NEVER
     s.began[i, r] = wp.int64(0)
-    s.steps_run[i, r] = 0
-    s.last_duration[i, r] = wp.int64(0)
-    s.first_longest[i, r] = wp.int64(0)
+    s.last_end[i, r] = wp.int64(0)
     s.swapping[i, r] = wp.int64(0)
     s.grown[i, r] = 0
     s.closed[i, r] = 0
@@ -462,6 +378,15 @@ def clear_server(s: State, i: int, r: int):
     s.tokens_left[i, r] = 0
     s.waiting_prefill[i, r] = 0
     s.waiting_here[i, r] = 0
+    s.rounds[i, r] = 0
+    s.next_end[i, r] = 2147483647
+    s.least_target[i, r] = NEVER
+    s.resumed[i, r] = 0
+    s.orders[i, r] = 0
+    s.prefill_count[i, r] = 0
+    s.pauses[i, r] = 0
+    for h in range(s.crossings.shape[2]):
+        s.crossings[i, r, h] = 0
     s.cached[i, r] = 0
     s.pinned[i, r] = 0
     s.session_count[i, r] = 0
