@@ -39,7 +39,7 @@ class Model:
 
     columns = (
         "request_at", "server", "kind", "waited", "head", "prompt", "prefill", "hit", "predicted", "output", "service",
-        "kv_time", "due_in", "slack", "late", "level", "client", "counter", "attained", "peak", "free", "batch",
+        "kv_time", "due_in", "slack", "late", "level", "client", "counter", "attained", "peak", "free", "free_tokens", "batch",
         "backlog", "in_queue", "ttft", "ect", "slowness", "turn", "hash_rank", "draw", "last_here",
     )  # fmt: skip
     outcome = {

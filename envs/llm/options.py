@@ -47,7 +47,7 @@ class Options:
     defer: int = option(
         50, "order deadline: late requests are offered only while so many percent of the memory are free"
     )
-    stop: bool = option(True, "admission: a server that runs may also go on without another request")
+    stop: bool = option(True, "admission: a server may also go on, or wait, without another request")
     reject: bool = option(False, "requests may be turned away")
     observation: str = option("queue", "queue (offered requests and servers) or batch (running requests as well)")
     forced_moves: bool = option(True, "the simulator applies moves that have no alternative; False shows all")

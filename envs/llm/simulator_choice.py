@@ -106,6 +106,7 @@ def describe_server(s: State, i: int, a: int, r: int):
     for other in range(1, s.servers[b]):
         fastest = wp.min(fastest, s.speed[b, other])
     s.free[i, a] = free_thousandths(s, i, r)
+    s.free_tokens[i, a] = (s.blocks[b, r] - s.owned[i, r] - s.pinned[i, r]) * s.block_size[b, r]
     s.batch[i, a] = s.running[i, r]
     s.backlog[i, a] = s.prefilling[i, r] + s.waiting_prefill[i, r]
     s.in_queue[i, a] = s.waiting_here[i, r]
@@ -330,8 +331,8 @@ def offer_requests(s: State, i: int, r: int):
     elif s.order == MOORE_HODGSON:
         offer_moore_hodgson(s, i, r)
     may_stop = s.may_stop == 1 or s.offered[i] == 0
-    if s.running[i, r] == 0:
-        may_stop = not nothing_else_comes(s, i)
+    if s.running[i, r] == 0 and nothing_else_comes(s, i):
+        may_stop = False
     if s.may_reject == 1:
         s.watched[i, r] = 1
         offer_rejections(s, i, r)

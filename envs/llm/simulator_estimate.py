@@ -73,13 +73,19 @@ def attention_time(s: State, i: int, r: int, tokens: int, before: int):
 
 @wp.func
 def service_time(s: State, i: int, r: int, q: int, prefill: int):
-    """us of server time that request q adds: its prefill and its predicted answer, without the base of iterations."""
+    """us of server time that request q adds: its prefill and its predicted answer.
+
+    The base of iterations is shared by the whole batch and does not count, but where requests run one at a time.
+    """
     b = s.instance[i]
     answer = wp.int64(predicted_left(s, i, q))
     length = wp.int64(prefill_of(s, i, q))
     femto = (s.per_prefill[b, r] + s.per_token[b, r]) * wp.int64(prefill)
     femto = femto + (s.per_decode[b, r] + s.per_token[b, r]) * answer
     femto = femto + s.per_read[b, r] * answer * (length + answer // wp.int64(2))
+    if s.most_running[b, r] == 1:
+        chunks = wp.int64(wp.max(prefill - 1, 0) // s.budget[b, r])
+        femto = femto + s.base[b, r] * (answer + chunks)
     return femto // FEMTO + attention_time(s, i, r, prefill, prefill_of(s, i, q) - prefill)
 
 

@@ -221,6 +221,7 @@ FIELDS = (
     Field("attained", "env action", "tokens computed and emitted for it so far"),
     Field("peak", "env action", "predicted peak of the memory with it, in thousandths"),
     Field("free", "env action", "free memory of the server, in thousandths"),
+    Field("free_tokens", "env action", "the same in tokens"),
     Field("batch", "env action", "running requests of the server"),
     Field("backlog", "env action", "tokens of prefill that are ahead of it there"),
     Field("in_queue", "env action", "requests that wait there"),
