@@ -10,6 +10,7 @@ MAX_TIME = 2**50  # us, 35 years: of an arrival, of a target and of all times to
 MAX_GROUPS = 65_536
 MAX_CLIENTS = 65_536
 MAX_CLASSES = 100
+USUAL_TTFT, USUAL_TTFT_TOKEN, USUAL_TBT = 500_000, 2000, 100_000  # us: any prompt, each of its tokens, every pause
 
 
 def check_word(value: object, what: str, where: str) -> None:

@@ -11,7 +11,7 @@ from ..core.errors import InstanceError
 from ..core.files import read_text
 from ..core.instance import digest
 from ..core.json_walk import MAX_FILE_BYTES
-from . import fields, profiles
+from . import fields, profiles, traces
 from .fields import MAX_CLASSES, MAX_CLIENTS, MAX_GROUPS, MAX_REQUESTS, MAX_SERVERS, MAX_TIME
 from .profiles import MAX_TOKENS, Profile
 from .reader import read_fields, write
@@ -232,11 +232,15 @@ class LLMInstance:
 
 
 def read(path: str | Path) -> LLMInstance:
-    """Read an instance from a JSON file; it is named after the file unless it names itself.
+    """Read an instance from a JSON file, or from a trace of ``traces`` if the file ends in ``.csv`` or ``.jsonl``.
+
+    It is named after the file unless it names itself.
 
     Raises:
         InstanceError: if the file cannot be read or is malformed, with its path and field.
     """
+    if Path(path).suffix.lower() in traces.SUFFIXES:
+        return _make(traces.read_fields(path), str(path))
     return parse(read_text(path, MAX_FILE_BYTES), str(path))
 
 
@@ -256,13 +260,16 @@ def parse(text: str, where: str = "text", name: str | None = None) -> LLMInstanc
     """
     found = read_fields(text, where)
     own = found.pop("name", None)
-    chosen = name or own or Path(where).stem or "instance"
-    try:
-        return LLMInstance(chosen, **found)
-    except InstanceError as error:
-        raise InstanceError(str(error).removeprefix(f"{error.where}: "), where) from error
+    return _make(found | {"name": name or own or Path(where).stem or "instance"}, where)
 
 
 def format(instance: LLMInstance) -> str:
     """Write an instance as JSON that ``parse`` reads back to the same digest."""
     return write(instance)
+
+
+def _make(found: dict, where: str) -> LLMInstance:
+    try:
+        return LLMInstance(**found)
+    except InstanceError as error:
+        raise InstanceError(str(error).removeprefix(f"{error.where}: "), where) from error

@@ -8,8 +8,9 @@ from .arrivals import Process
 from .profiles import Profile, profile
 from .saturation import saturation
 from .sessions import Sessions
-from .workload import MILLISECONDS, Kind, Recipe, Tenant
+from .workload import Kind, Recipe, Tenant
 
+MILLISECONDS = 1000  # in us
 MAX_REQUESTS = 100_000
 MAX_LOAD = 1000  # percent
 MAX_SIGMA = 400  # percent

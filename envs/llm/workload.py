@@ -6,6 +6,7 @@ import numpy as np
 
 from ..core.errors import OptionError, UnknownNameError
 from .arrivals import Process, number
+from .fields import USUAL_TBT, USUAL_TTFT, USUAL_TTFT_TOKEN
 from .instance import OBJECTIVES, LLMInstance
 from .lengths import NAMES, lengths
 from .profiles import MAX_TOKENS, Profile
@@ -15,7 +16,6 @@ from .sessions import Sessions, draw_sessions
 __all__ = ["PREDICTIONS", "Kind", "Recipe", "Tenant", "draw", "predict", "saturation"]
 
 PREDICTIONS = ("exact", "lognormal", "class", "mean")
-MILLISECONDS = 1000  # in us
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class Kind:
     client: int = 0
     longer: float = 1.0
     told: float = 1.0
-    ttft: int = 500 * MILLISECONDS
-    ttft_token: int = 2 * MILLISECONDS
-    tbt: int = 100 * MILLISECONDS
+    ttft: int = USUAL_TTFT
+    ttft_token: int = USUAL_TTFT_TOKEN
+    tbt: int = USUAL_TBT
     e2e: int = 0
 
     def __post_init__(self):

@@ -1,0 +1,26 @@
+"""Modules beside this file that several tests of the family use."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+
+def _module(name: str):
+    """A module beside this file; tests are in no package."""
+    spec = importlib.util.spec_from_file_location(f"llm_{name}", Path(__file__).with_name(f"{name}.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def naive():
+    """The statement played slowly, see the file of this name."""
+    return _module("naive")
+
+
+@pytest.fixture(scope="session")
+def cases():
+    """Random small worlds, see the file of this name."""
+    return _module("cases")
