@@ -24,3 +24,9 @@ def naive():
 def cases():
     """Random small worlds, see the file of this name."""
     return _module("cases")
+
+
+@pytest.fixture(scope="session")
+def plain_play():
+    """A slow player in plain Python, see the file of this name."""
+    return _module("plain_play")
