@@ -64,8 +64,9 @@ def next_event_for(s: State, i: int, r: int):
         for other in range(s.servers[b]):
             if other != r:
                 result = wp.min(result, s.busy_until[i, other])
-                if s.busy_until[i, other] == NEVER and other > r and s.queued[i] + s.running[i, other] > 0:
-                    result = s.now[i]  # it has its turn after r, and may begin
+                if s.busy_until[i, other] == NEVER and s.queued[i] + s.running[i, other] > 0:
+                    if other > r or s.declined[i, other] == 1:
+                        result = s.now[i]  # it has its turn after r, or is asked again whenever an iteration ends
     return result
 
 
