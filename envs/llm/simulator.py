@@ -13,6 +13,7 @@ time, exactly.
 import warp as wp
 
 from ..core.rng import instance_of
+from .simulator_batch import charge_everybody
 from .simulator_choice import offer_nothing, offer_requests, offer_servers
 from .simulator_estimate import hit_tokens
 from .simulator_local import admit_locally
@@ -89,6 +90,8 @@ def advance(s: State, i: int):
 @wp.func
 def welcome(s: State, i: int):
     """Let requests that have arrived into the queue; routing: only the next one, which is to be sent somewhere."""
+    if next_arrival(s, i) <= s.now[i]:
+        charge_everybody(s, i)  # who comes back starts level with clients as they are now
     q = take_arrival(s, i)
     while q >= 0:
         if s.control == ROUTING:

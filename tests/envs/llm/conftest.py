@@ -30,3 +30,9 @@ def cases():
 def plain_play():
     """A slow player in plain Python, see the file of this name."""
     return _module("plain_play")
+
+
+@pytest.fixture(scope="session")
+def recount():
+    """What is kept, counted anew, see the file of this name."""
+    return _module("recount")
