@@ -84,7 +84,8 @@ def test_a_mix_differs_in_size_load_and_fleet():
     [
         "", "steady-", "steady-n", "steady-x", "steady-n007", "steady-n-5", "Steady", "steady ", "steady\n",
         "steady-n５", "steady-x95-n10", "steady-n10-n10", "steady-mix-flow", "steady-g5", "steady-2h2a",
-        "multi-tenant-cv3", "serial-flow", "route", "route-prefix-h2a2", "route-e2e-g5", "burst-loose", "steady-n1234567890", "12",
+        "multi-tenant-cv3", "serial-flow", "route", "route-prefix-h2a2", "route-e2e-g5", "burst-loose",
+        "steady-n1234567890", "12",
     ],
 )  # fmt: skip
 def test_unknown_presets_list_the_forms(preset):

@@ -72,7 +72,8 @@ class TestNamed:
         assert len(profiles.profiles()) == 18
         for name, server in profiles.profiles().items():
             assert profile(name) is server and name_of(server) == name and load(name) is server
-        assert name_of(replace(profile("serial"), block_size=32)) is None
+        assert name_of(replace(profile("serial"), kv_tokens=320, block_size=32)) == "serial"
+        assert name_of(replace(profile("serial"), decode=1)) is None
         for name in ("llama-4", "", None, 3, []):
             with pytest.raises(UnknownNameError, match="serial-preemptive"):
                 profile(name)
