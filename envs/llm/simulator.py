@@ -13,6 +13,7 @@ time, exactly.
 import warp as wp
 
 from ..core.rng import instance_of
+from .simulator_batch import charge_everybody
 from .simulator_choice import offer_nothing, offer_requests, offer_servers
 from .simulator_estimate import hit_tokens
 from .simulator_local import admit_locally
@@ -64,8 +65,9 @@ def next_event_for(s: State, i: int, r: int):
         for other in range(s.servers[b]):
             if other != r:
                 result = wp.min(result, s.busy_until[i, other])
-                if s.busy_until[i, other] == NEVER and other > r and s.queued[i] + s.running[i, other] > 0:
-                    result = s.now[i]  # it has its turn after r, and may begin
+                if s.busy_until[i, other] == NEVER and s.queued[i] + s.running[i, other] > 0:
+                    if other > r or s.declined[i, other] == 1:
+                        result = s.now[i]  # it has its turn after r, or is asked again whenever an iteration ends
     return result
 
 
@@ -88,6 +90,8 @@ def advance(s: State, i: int):
 @wp.func
 def welcome(s: State, i: int):
     """Let requests that have arrived into the queue; routing: only the next one, which is to be sent somewhere."""
+    if next_arrival(s, i) <= s.now[i]:
+        charge_everybody(s, i)  # who comes back starts level with clients as they are now
     q = take_arrival(s, i)
     while q >= 0:
         if s.control == ROUTING:

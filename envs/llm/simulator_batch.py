@@ -87,6 +87,14 @@ def charge(s: State, i: int, r: int, k: int):
 
 
 @wp.func
+def charge_everybody(s: State, i: int):
+    """Bring the counters of all clients up to now."""
+    for r in range(s.servers[s.instance[i]]):
+        for k in range(s.running[i, r]):
+            charge(s, i, r, k)
+
+
+@wp.func
 def note_pause(s: State, i: int, q: int, r: int, pause: wp.int64, end: wp.int64):
     """A token of request q came after a pause."""
     if pause > s.pause[i, q]:

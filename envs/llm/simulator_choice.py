@@ -3,7 +3,7 @@
 import warp as wp
 
 from ..core.rng import random_bits
-from .simulator_batch import charge, emitted_by, held_by, left_of
+from .simulator_batch import charge_everybody, emitted_by, held_by, left_of
 from .simulator_estimate import (
     answer_left,
     clipped,
@@ -322,8 +322,7 @@ def offer_requests(s: State, i: int, r: int):
         return 0
     mark_overdue(s, i)
     measure_peaks(s, i, r)
-    for k in range(s.running[i, r]):
-        charge(s, i, r, k)
+    charge_everybody(s, i)
     if s.order == BY_DEADLINE:
         offer_by_deadline(s, i, r)
     elif s.order == BY_ARRIVAL:
@@ -382,6 +381,7 @@ def offer_servers(s: State, i: int, q: int):
     b = s.instance[i]
     offer_nothing(s, i)
     mark_overdue(s, i)
+    charge_everybody(s, i)
     sent = s.requests[b] - s.left[i] + s.in_system[i] - 1
     for r in range(s.servers[b]):
         measure_peaks(s, i, r)

@@ -24,3 +24,15 @@ def naive():
 def cases():
     """Random small worlds, see the file of this name."""
     return _module("cases")
+
+
+@pytest.fixture(scope="session")
+def plain_play():
+    """A slow player in plain Python, see the file of this name."""
+    return _module("plain_play")
+
+
+@pytest.fixture(scope="session")
+def recount():
+    """What is kept, counted anew, see the file of this name."""
+    return _module("recount")
