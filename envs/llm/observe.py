@@ -65,7 +65,7 @@ CANDIDATE = (
     Feature("kv_time", "log2 of tokens times tokens of the answer / 32", 0, 2),
     Feature("hit", "share of the prompt that is cached there"),
     Feature("slack", "time that would be left if it were admitted now / 2", -4, 4),
-    Feature("near_slack", "the same, x / (|x| + 0.25)", -1, 1),
+    Feature("near_slack", "the same, x / (abs(x) + 0.25)", -1, 1),
     Feature("late", "1 if it cannot be in time, or was preempted"),
     Feature("due_in", "time until it is due / 4", -4, 4),
     Feature("urgency", "index of ATC: (log2 of service + max(slack, 0) / 0.5 in units of log2 e) / 32", 0, 4),
