@@ -16,7 +16,7 @@ from ..envs.core.simulation import Simulation
 from .rollout import Stage
 
 PART = 2**31  # the parts of the training stream that evolution draws from begin here
-PROBES = 64  # decisions of each environment that the sharpness is measured on
+PROBED = 16  # every so many decisions of an episode the sharpness is measured
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,10 @@ class Evolution:
     pairs: int = 16
     episodes: int = 6
     start: dict[str, float] | None = None
-    spread: float = 0.5
+    spread: float = 0.4
     rate: float = 1.0
-    spread_rate: float = 0.05
-    entropy: float = 0.1
+    spread_rate: float = 0.2
+    entropy: float = 0.06
 
     def __post_init__(self):
         for name in ("generations", "pairs", "episodes"):
@@ -145,19 +145,22 @@ def _sharpness(simulation: Simulation, weights: Tensor, share: float) -> float:
     simulation.reset()
     rows = weights.to(simulation.device).expand(simulation.num_envs, -1).contiguous()
     seen = []
-    for _ in range(PROBES):
+    for step in range(simulation.model.horizon):
+        if bool((simulation.terminated | simulation.truncated).all()):
+            break
         index = _index(simulation, rows)
-        seen.append(index[(simulation.mask != 0).sum(1) > 1])
+        if step % PROBED == 0:
+            seen.append(index[(simulation.mask != 0).sum(1) > 1])
         simulation.step(index.argmax(1))
     index = torch.cat(seen)
     if not len(index):
         return 1.0
     most = (index > -torch.inf).sum(1).double().log()
     low, high = 1e-3, 1e4
-    for _ in range(40):
+    for _ in range(30):
         factor = (low * high) ** 0.5
-        log_share = (index * factor).double().log_softmax(1)
-        entropy = -(log_share.exp() * log_share.clamp_min(-700)).sum(1)
+        log_share = (index * factor).log_softmax(1)
+        entropy = -(log_share.exp() * log_share.clamp_min(-80)).sum(1)
         if float((entropy / most).mean()) > share:
             low = factor
         else:

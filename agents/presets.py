@@ -225,7 +225,10 @@ def _llm(doc: str, stages: tuple[str, ...], timesteps: int, options: dict, **mor
     arguments = dict(
         doc=doc, stages=stages, timesteps=timesteps, options=options, rules=_LLM_RULES, samples=1, groups=4, group=12,
         network={"width": 16, "heads": 2, "layers": 1, "hidden": 32, "quiet": True},
-        ppo={"n_epochs": 2, "advantage": "aligned", "patience": 8e6, "entropy": 0.0, "learning_rate": 5e-4},
+        ppo={
+            "n_epochs": 3, "advantage": "aligned", "patience": 4e6, "entropy": 0.0, "learning_rate": 2e-3,
+            "batch_size": 1024, "average": 0.05,
+        },
     )  # fmt: skip
     return Preset(**(arguments | more))
 
@@ -233,8 +236,8 @@ def _llm(doc: str, stages: tuple[str, ...], timesteps: int, options: dict, **mor
 def _route(name: str, doc: str, local: str, reference: str, start: dict, **more) -> Preset:
     held_out = {name: [f"{name}:0-15"]} | {other: [f"{other}:0-9"] for other in more.pop("transfer")}
     return _llm(
-        doc, (f"{name}-mix",), 600_000, {"control": "routing", "local": local}, rules=_ROUTERS, reference=reference,
-        held_out=held_out, watched=[f"{name}:16-19"], evolution={"generations": 100, "pairs": 14, "episodes": 4}
+        doc, (f"{name}-mix",), 2_500_000, {"control": "routing", "local": local}, rules=_ROUTERS, reference=reference,
+        held_out=held_out, watched=[f"{name}:16-19"], evolution={"generations": 50, "pairs": 16, "episodes": 4}
         | {"start": start}, **more,
     )  # fmt: skip
 
@@ -248,10 +251,10 @@ _LLM = {
     ),
     "admission": _llm(
         "one network for every regime of one server: bursts, overload, tight memory, two classes",
-        tuple(f"{name}-mix" for name in _REGIMES), 600_000, {},
+        tuple(f"{name}-mix" for name in _REGIMES), 1_200_000, {},
         held_out={name: [f"{name}:0-15"] for name in _REGIMES},
         watched=[f"{name}:{seed}" for name in _REGIMES for seed in (16, 17)], reference="moore-hodgson-careful",
-        evolution={"generations": 84, "pairs": 12, "episodes": 6}
+        evolution={"generations": 70, "pairs": 12, "episodes": 6}
         | {"start": {"urgency": -10.0, "late": -2.0, "stop": -20.0}},
     ),
     "serial": _llm(
