@@ -39,7 +39,7 @@ class Choice:
     options: list
     may_reject: list
     last_call: bool
-    world: "World"
+    world: object
 
 
 @dataclass
@@ -241,7 +241,9 @@ class World:
             server.cache["group", run.group].users.discard(run.request)
 
     def evict(self, server):
-        unused = [(entry.used, key[0] == "group", key[1], key) for key, entry in server.cache.items() if not entry.users]
+        unused = [
+            (entry.used, key[0] == "group", key[1], key) for key, entry in server.cache.items() if not entry.users
+        ]
         if not unused:
             return False
         self.drop(server, min(unused)[3])
