@@ -18,7 +18,7 @@ def server(rng: np.random.Generator, tokens: int, preemptive: bool, crowded: boo
         crowded: whether its memory is what counts.
     """
     size = int(rng.choice([1, 2, 4] if crowded else [1, 2, 4, 16]))
-    blocks = -(-tokens // size) + int(rng.choice([0, 1, 3] if crowded else [0, 1, 6, 10, 1000]))
+    blocks = -(-tokens // size) + int(rng.choice([0, 1, 3, 6] if crowded else [0, 1, 6, 10, 1000]))
     alone = preemptive and rng.random() < 0.3
     most = 1 if alone else 8 if crowded else int(rng.choice([1, 2, 3, 8]))
     coefficients = [int(value * rng.choice([0, 1])) for value in rng.integers(0, 3 * TIME, 6)]
@@ -30,12 +30,13 @@ def server(rng: np.random.Generator, tokens: int, preemptive: bool, crowded: boo
 
 def instance(rng: np.random.Generator, most: int = 9, objective: str | None = None) -> LLMInstance:
     """A few requests that meet on one to three servers."""
-    count = int(rng.integers(1, most + 1))
-    crowded, tied, groups = rng.random() < 0.3, rng.random() < 0.3, int(rng.integers(0, 4))
+    kind = str(rng.choice(["plain", "crowded", "cached"]))
+    count = int(rng.integers(1, most + 1)) + (5 if kind == "cached" else 0)
+    crowded, tied, groups = kind == "crowded", rng.random() < 0.3, int(rng.integers(0, 4))
     prefix = rng.integers(0, 12, groups)
-    longest = 3 if crowded else int(rng.choice([1, 5, 20]))
+    longest = 3 if kind != "plain" else int(rng.choice([1, 5, 20]))
     parent, group, prompt, output, arrival = [], [], [], [], []
-    follow, answer = rng.choice([0.0, 0.5]), 30 if crowded else int(rng.choice([3, 12]))
+    follow, answer = rng.choice([0.0, 0.5]) if kind == "plain" else 0.5, 30 if crowded else int(rng.choice([3, 12]))
     for request in range(count):
         free = [one for one in range(request) if one not in parent]
         before = int(rng.choice(free)) if free and rng.random() < follow else -1
@@ -45,14 +46,16 @@ def instance(rng: np.random.Generator, most: int = 9, objective: str | None = No
         group.append(mine)
         prompt.append(least + int(rng.integers(1, longest + 1)))
         output.append(int(rng.choice([1, 2, *rng.integers(1, answer + 1, 3)])))
-        arrival.append(int(rng.integers(0, 2 if tied or crowded else 40)))
+        arrival.append(int(rng.integers(0, 400 if kind == "cached" else 2 if tied or crowded else 40)))
     roots = [request for request in range(count) if parent[request] < 0]
     for request, time in zip(roots, sorted(arrival[request] for request in roots), strict=True):
         arrival[request] = time
     shared = [int(prefix[one]) if one >= 0 else 0 for one in group]
     tokens = max(p + o for p, o in zip(prompt, output, strict=True))
     serial = rng.random() < 0.3
-    servers = tuple(server(rng, tokens, serial, crowded) for _ in range(int(rng.integers(1, 3 if crowded else 4))))
+    servers = tuple(
+        server(rng, tokens, serial, kind != "plain") for _ in range(int(rng.integers(1, 4 if kind == "plain" else 3)))
+    )
     targets = {f"{name}_target": rng.integers(0, 60, count) for name in ("ttft", "tbt", "e2e")}
     return LLMInstance(
         "case", servers, arrival, prompt, output, parent=parent, group=group, shared=shared,
