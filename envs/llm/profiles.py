@@ -237,8 +237,12 @@ def profile(name: str) -> Profile:
 
 
 def name_of(server: Profile) -> str | None:
-    """The name of a profile, or None where its numbers are those of no named one."""
-    return next((name for name, known in profiles().items() if known == server), None)
+    """The named profile that takes as long for everything, whatever else may differ, or None where there is none."""
+
+    def times(one: Profile) -> tuple:
+        return *(getattr(one, what) for what in COEFFICIENTS), one.knee, one.preemptive
+
+    return next((name for name, known in profiles().items() if times(known) == times(server)), None)
 
 
 def load(name: str | Path) -> Profile:

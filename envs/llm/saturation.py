@@ -1,6 +1,7 @@
 """The most requests a second that servers can finish, by a fluid balance."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -45,13 +46,13 @@ def saturation(servers: Profile | Sequence[Profile], of: Lengths | str, longer: 
     if not 1e-3 <= longer <= 1e3:
         raise OptionError(f"longer must be a factor from 0.001 to 1000, got {longer!r}")
     of = lengths(of) if isinstance(of, str) else of
+    return sum(_rate(one, of, float(longer)) for one in ([servers] if isinstance(servers, Profile) else servers))
+
+
+@lru_cache(maxsize=1024)  # presets ask for the same ones over and over
+def _rate(server: Profile, of: Lengths, longer: float) -> float:
     prompt, output = (values.astype(float) for values in of.grid)
     output = np.maximum(output * longer, 1.0)
-    fleet = [servers] if isinstance(servers, Profile) else servers
-    return float(sum(_rate(one, prompt, output) for one in fleet))
-
-
-def _rate(server: Profile, prompt: np.ndarray, output: np.ndarray) -> float:
     decodes = output.mean() - 1
     decoded = prompt.mean() * decodes + ((output - 1) ** 2).mean() / 2  # tokens held, summed over the decodes of one
     whole = server.token_budget / (prompt.mean() + decodes)
@@ -65,4 +66,4 @@ def _rate(server: Profile, prompt: np.ndarray, output: np.ndarray) -> float:
     time = server.base + server.prefill * chunks + server.attention * most * (prompt**2).mean()
     time += server.decode * decoding + server.read * most * decoded + server.token * (chunks + decoding)
     time += server.beyond * max(0.0, chunks + decoding - server.knee)
-    return most / (max(time, 1.0) * 1e-15)
+    return float(most / (max(time, 1.0) * 1e-15))

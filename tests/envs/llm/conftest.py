@@ -1,4 +1,4 @@
-"""Modules beside this file that several tests of the family use."""
+"""What the tests of this family share: modules beside this file."""
 
 import importlib.util
 from pathlib import Path
@@ -15,8 +15,14 @@ def _module(name: str):
 
 
 @pytest.fixture(scope="session")
+def plain_play():
+    """A slow player in plain Python, see the file of this name."""
+    return _module("plain_play")
+
+
+@pytest.fixture(scope="session")
 def naive():
-    """The statement played slowly, see the file of this name."""
+    """The whole statement played slowly, see the file of this name."""
     return _module("naive")
 
 

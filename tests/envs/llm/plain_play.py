@@ -43,7 +43,8 @@ class Play:
 
     Args:
         instance: what is played; groups are not looked at.
-        key: a request to what it is sorted by in the queue, the smallest first; whoever does not fit is passed over.
+        key: a request to what it is sorted by in the queue, the smallest first, or None where it is to wait; whoever
+            does not fit is passed over.
         watermark: percent.
     """
 
@@ -127,7 +128,7 @@ class Play:
         running = len(server.running)
         budget = profile.token_budget - sum(one.left if one.left else 1 for one in server.running)
         owned = server.owned
-        for one in sorted(self.queue, key=self.key):
+        for one in sorted((one for one in self.queue if self.key(one) is not None), key=self.key):
             if running >= profile.max_num_seqs or budget < 1:
                 break
             spare = profile.blocks * self.watermark // 100 if running else 0
