@@ -225,3 +225,13 @@ def test_recorded_answers_and_rows_lead_to_the_same_schedule(naive, cases, numbe
     for again in (naive.Player(choose.answers), naive.Follower(schedule)):
         other = naive.run(instance, conditions, again, **more)
         assert other.entries.tolist() == schedule.entries.tolist() and other.conditions == schedule.conditions
+
+
+@settings(max_examples=100)
+@given(st.integers(0, 2**32))
+def test_a_player_of_one_queue_is_found_to_be_right(plain_play, cases, number):
+    rng = np.random.default_rng(number)
+    instance = cases.instance(rng)
+    instance = replace(instance, servers=tuple(replace(one, preemptive=False) for one in instance.servers))
+    watermark = int(rng.choice([0, 1, 30]))
+    assert check(instance, plain_play.Play(instance, watermark=watermark).schedule()) == []
