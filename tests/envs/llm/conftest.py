@@ -1,4 +1,8 @@
+<<<<<<< HEAD
 """Modules beside this file that several tests of the family use."""
+=======
+"""What the tests of this family share: modules beside this file."""
+>>>>>>> llm-validator
 
 import importlib.util
 from pathlib import Path
@@ -15,8 +19,17 @@ def _module(name: str):
 
 
 @pytest.fixture(scope="session")
+<<<<<<< HEAD
+=======
+def plain_play():
+    """A slow player in plain Python, see the file of this name."""
+    return _module("plain_play")
+
+
+@pytest.fixture(scope="session")
+>>>>>>> llm-validator
 def naive():
-    """The statement played slowly, see the file of this name."""
+    """The whole statement played slowly, see the file of this name."""
     return _module("naive")
 
 
@@ -24,6 +37,7 @@ def naive():
 def cases():
     """Random small worlds, see the file of this name."""
     return _module("cases")
+<<<<<<< HEAD
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +50,5 @@ def plain_play():
 def recount():
     """What is kept, counted anew, see the file of this name."""
     return _module("recount")
+=======
+>>>>>>> llm-validator
