@@ -1,8 +1,4 @@
-<<<<<<< HEAD
 """Modules beside this file that several tests of the family use."""
-=======
-"""What the tests of this family share: modules beside this file."""
->>>>>>> llm-validator
 
 import importlib.util
 from pathlib import Path
@@ -19,15 +15,6 @@ def _module(name: str):
 
 
 @pytest.fixture(scope="session")
-<<<<<<< HEAD
-=======
-def plain_play():
-    """A slow player in plain Python, see the file of this name."""
-    return _module("plain_play")
-
-
-@pytest.fixture(scope="session")
->>>>>>> llm-validator
 def naive():
     """The whole statement played slowly, see the file of this name."""
     return _module("naive")
@@ -37,7 +24,6 @@ def naive():
 def cases():
     """Random small worlds, see the file of this name."""
     return _module("cases")
-<<<<<<< HEAD
 
 
 @pytest.fixture(scope="session")
@@ -50,5 +36,3 @@ def plain_play():
 def recount():
     """What is kept, counted anew, see the file of this name."""
     return _module("recount")
-=======
->>>>>>> llm-validator
