@@ -162,7 +162,7 @@ def show_request(s: State, i: int, r: int, q: int, kind: int):
     """Offer a waiting request."""
     a = add_row(s, i, kind, q, r)
     describe(s, i, a, q, r)
-    if s.queue[i, 0] == q:
+    if s.queued[i] > 0 and s.queue[i, 0] == q:
         s.head[i, a] = 1
     describe_server(s, i, a, r)
     rest_of_row(s, i, a)
