@@ -158,9 +158,27 @@ class Expected:
             }  # fmt: skip
         elif s.queued and s.queue[0] == q:
             row["head"] = 1
+        if s.options.order == "moore-hodgson" and not s.routing and kind == ADMIT:
+            row["late"] = int(q not in self.kept_by_moore_hodgson(r))
         if s.routing and kind == ADMIT:
             row |= self.of_route(q, r, row)
         return row
+
+    def joins(self, q, r) -> bool:
+        """Whether it may be on that server at all."""
+        s = self.s
+        return not (s.routing or s.kept[q] > 0) or s.at_server[q] == r
+
+    def kept_by_moore_hodgson(self, r) -> set[int]:
+        """By when they are due; whenever one comes too late, the first of the largest is dropped."""
+        s, kept = self.s, []
+        for q in s.by_due[: s.queued].tolist():
+            if self.joins(q, r) and s.emitted[q] == 0:
+                kept.append(q)
+                tokens = int(s.prefilling[r]) + sum(self.prefill(each, r) for each in kept)
+                if s.due[q] < NEVER and self.prefill_us(r, tokens) > self.due_in(q):
+                    kept.remove(max(kept, key=lambda each: self.service(each, r)))
+        return set(kept)
 
     def of_server(self, r) -> dict[str, int]:
         s = self.s
