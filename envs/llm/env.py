@@ -45,7 +45,7 @@ class Env(DispatchEnv):
     >>> env = gymnasium.make("dispatchgym/LLMAdmission-v0", preset="overload-n50")
     >>> observation, info = env.reset(seed=0)
     >>> observation["candidate_attr"].shape[1], info["missed"]
-    (38, 0)
+    (40, 0)
     """
 
     def __init__(

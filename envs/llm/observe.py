@@ -9,6 +9,7 @@ from ..core.features import clip
 from ..core.graph import Feature
 from .simulator_batch import emitted_by
 from .simulator_estimate import answer_left, free_thousandths, log2_of
+from .simulator_queue import in_due
 from .simulator_state import ADMIT, CONTINUE, LARGEST, NEVER, REJECT, ROUTING, STOP, State
 
 REQUEST = (
@@ -64,7 +65,7 @@ CANDIDATE = (
     Feature("kv_time", "log2 of tokens times tokens of the answer / 32", 0, 2),
     Feature("hit", "share of the prompt that is cached there"),
     Feature("slack", "time that would be left if it were admitted now / 2", -4, 4),
-    Feature("near_slack", "the same, x / (|x| + 0.25)", -1, 1),
+    Feature("near_slack", "the same, x / (abs(x) + 0.25)", -1, 1),
     Feature("late", "1 if it cannot be in time, or was preempted"),
     Feature("due_in", "time until it is due / 4", -4, 4),
     Feature("urgency", "index of ATC: (log2 of service + max(slack, 0) / 0.5 in units of log2 e) / 32", 0, 4),
@@ -91,6 +92,8 @@ CANDIDATE = (
     Feature("first_hash", "1 if the hash of its prefix puts the server first"),
     Feature("second_hash", "1 if it puts it second"),
     Feature("in_time", "1 if it is predicted to be in time"),
+    Feature("load_regret", "(requests that run or wait there - the least of all candidates) / 16", 0, 4),
+    Feature("prefill_regret", "(tokens to compute there - the least of all candidates) / 1024", 0, 4),
 )
 
 
@@ -170,8 +173,12 @@ def show_context(s: State, i: int):
     """The global features."""
     b = s.instance[i]
     overdue = int(0)
-    while overdue < s.queued[i] and s.due[i, s.by_due[i, wp.min(overdue, s.by_due.shape[1] - 1)]] < s.now[i]:
-        overdue += 1
+    going = s.queued[i] > 0
+    while going:
+        going = s.due[i, in_due(s, i, overdue)] < s.now[i]
+        if going:
+            overdue += 1
+            going = overdue < s.queued[i]
     free = int(1000)
     for r in range(s.servers[b]):
         free = wp.min(free, free_thousandths(s, i, r))
@@ -207,7 +214,9 @@ def hide_edge(s: State, i: int, e: int):
 
 
 @wp.func
-def show_candidate(s: State, i: int, a: int, least_ttft: int, least_ect: int, least_counter: int):
+def show_candidate(
+    s: State, i: int, a: int, least_ttft: int, least_ect: int, least_counter: int, least_load: int, least_prefill: int
+):
     """The features of a candidate."""
     b = s.instance[i]
     r = wp.max(s.server[i, a], 0)
@@ -254,6 +263,8 @@ def show_candidate(s: State, i: int, a: int, least_ttft: int, least_ect: int, le
     s.candidate_attr[i, a, 35] = float(int(kind == ADMIT and s.control == ROUTING and s.hash_rank[i, a] == 0))
     s.candidate_attr[i, a, 36] = float(int(kind == ADMIT and s.control == ROUTING and s.hash_rank[i, a] == 1))
     s.candidate_attr[i, a, 37] = float(int(s.slack[i, a] >= 0))
+    s.candidate_attr[i, a, 38] = clip(float(s.batch[i, a] + s.in_queue[i, a] - least_load) / 16.0, 0.0, 4.0)
+    s.candidate_attr[i, a, 39] = clip(float(s.prefill[i, a] - least_prefill) / 1024.0, 0.0, 4.0)
 
 
 @wp.func
@@ -263,11 +274,15 @@ def show_candidates(s: State, i: int):
     least_ttft = int(LARGEST)
     least_ect = int(LARGEST)
     least_counter = int(LARGEST)
+    least_load = int(LARGEST)
+    least_prefill = int(LARGEST)
     for a in range(s.shown[i]):
         if s.kind[i, a] == ADMIT:
             least_ttft = wp.min(least_ttft, s.ttft[i, a])
             least_ect = wp.min(least_ect, s.ect[i, a])
             least_counter = wp.min(least_counter, s.counter[i, a])
+            least_load = wp.min(least_load, s.batch[i, a] + s.in_queue[i, a])
+            least_prefill = wp.min(least_prefill, s.prefill[i, a])
     for a in range(s.action_mask.shape[1]):
         w = int(a)
         if s.control == ROUTING:
@@ -275,7 +290,7 @@ def show_candidates(s: State, i: int):
         s.candidate[i, a, 0] = wp.int64(s.work.shape[1])
         s.candidate[i, a, 1] = wp.int64(s.resource.shape[1])
         if a < s.shown[i] and s.left[i] > 0:
-            show_candidate(s, i, a, least_ttft, least_ect, least_counter)
+            show_candidate(s, i, a, least_ttft, least_ect, least_counter, least_load, least_prefill)
             q = s.request_at[i, a]
             r = s.server[i, a]
             if s.kind[i, a] != REJECT:

@@ -21,7 +21,7 @@ from .simulator_estimate import (
     time_to_first,
     time_to_last,
 )
-from .simulator_queue import mark_overdue, next_arrival
+from .simulator_queue import in_due, in_queue, mark_overdue, next_arrival
 from .simulator_server import could_take, fits, prefill_of
 from .simulator_state import (
     ADMIT,
@@ -162,8 +162,8 @@ def show_request(s: State, i: int, r: int, q: int, kind: int):
     """Offer a waiting request."""
     a = add_row(s, i, kind, q, r)
     describe(s, i, a, q, r)
-    if s.queued[i] > 0 and s.queue[i, 0] == q:
-        s.head[i, a] = 1
+    if s.queued[i] > 0:
+        s.head[i, a] = int(in_queue(s, i, 0) == q)
     describe_server(s, i, a, r)
     rest_of_row(s, i, a)
 
@@ -191,7 +191,7 @@ def offer_by_deadline(s: State, i: int, r: int):
     least = NEVER
     k = int(0)
     while k < s.queued[i] and room(s, i) > 0:
-        q = s.by_due[i, k]
+        q = in_due(s, i, k)
         k += 1
         if may_join(s, i, r, q) and fits(s, i, r, q):
             s.watched[i, r] = 1
@@ -217,7 +217,7 @@ def offer_by_arrival(s: State, i: int, r: int):
     """First come, late or not."""
     k = int(0)
     while k < s.queued[i] and room(s, i) > 0:
-        q = s.queue[i, k]
+        q = in_queue(s, i, k)
         k += 1
         if may_join(s, i, r, q) and fits(s, i, r, q):
             s.watched[i, r] = 1
@@ -235,7 +235,7 @@ def schedule_moore_hodgson(s: State, i: int, r: int):
     kept = int(0)
     tokens = s.prefilling[i, r]
     for k in range(s.queued[i]):
-        q = s.by_due[i, k]
+        q = in_due(s, i, k)
         if may_join(s, i, r, q) and s.emitted[i, q] == 0:
             s.moore_kept[i, kept] = q
             kept += 1
@@ -264,7 +264,7 @@ def offer_moore_hodgson(s: State, i: int, r: int):
     for part in range(2):
         k = int(0)
         while k < s.queued[i] and room(s, i) > 0:
-            q = s.by_due[i, k]
+            q = in_due(s, i, k)
             k += 1
             kept = s.moore_mark[i, q] == s.moore_stamp[i]
             if kept == (part == 0) and may_join(s, i, r, q) and fits(s, i, r, q):
@@ -281,12 +281,12 @@ def offer_rejections(s: State, i: int, r: int):
     largest = int(-1)
     most = wp.int64(-1)
     for k in range(s.queued[i]):
-        q = s.queue[i, k]
+        q = in_queue(s, i, k)
         service = service_time(s, i, r, q, prefill_left(s, i, r, q))
         if service > most:
             most = service
             largest = q
-    first = s.by_due[i, 0]
+    first = in_due(s, i, 0)
     show_request(s, i, r, first, REJECT)
     if largest != first:
         show_request(s, i, r, largest, REJECT)

@@ -4,6 +4,7 @@ import warp as wp
 
 from .simulator_choice import may_join, measure_peaks, peak_with
 from .simulator_estimate import free_thousandths, is_late, log2_of, predicted_left, prefill_left, service_time, slack_of
+from .simulator_queue import in_queue
 from .simulator_server import admit, could_take, fits, prefill_of
 from .simulator_state import FCFS, LOCAL_DEFER, LOCAL_PATIENCE, LOCAL_PEAK, NEVER, State
 
@@ -40,7 +41,7 @@ def choose_locally(s: State, i: int, r: int):
     best = int(-1)
     least = NEVER
     for k in range(s.queued[i]):
-        q = s.queue[i, k]
+        q = in_queue(s, i, k)
         if may_join(s, i, r, q) and fits(s, i, r, q):
             s.watched[i, r] = 1
             if s.running[i, r] == 0 or within_peak(s, i, r, q):

@@ -18,15 +18,44 @@ def is_due_before(s: State, i: int, q: int, p: int):
 
 
 @wp.func
+def in_queue(s: State, i: int, k: int):
+    """The k-th of the waiting requests in order of arrival."""
+    return s.queue[i, s.queue_first[i] + k]
+
+
+@wp.func
+def in_due(s: State, i: int, k: int):
+    """The k-th of the waiting requests by when they are due."""
+    return s.by_due[i, s.due_first[i] + k]
+
+
+@wp.func
+def make_room(s: State, i: int):
+    """Move both lists to the beginning of their arrays where the end is reached."""
+    size = s.queue.shape[1]
+    if s.queue_first[i] + s.queued[i] == size:
+        for k in range(s.queued[i]):
+            s.queue[i, k] = in_queue(s, i, k)
+        s.queue_first[i] = 0
+    if s.due_first[i] + s.queued[i] == size:
+        for k in range(s.queued[i]):
+            s.by_due[i, k] = in_due(s, i, k)
+        s.due_first[i] = 0
+
+
+@wp.func
 def enqueue(s: State, i: int, q: int):
     """Put a request into the queue, in its places."""
-    k = int(s.queued[i])
-    while k > 0 and comes_before(s, i, q, s.queue[i, wp.max(k - 1, 0)]):
+    make_room(s, i)
+    begin = s.queue_first[i]
+    k = int(begin + s.queued[i])
+    while k > begin and comes_before(s, i, q, s.queue[i, wp.max(k - 1, 0)]):
         s.queue[i, k] = s.queue[i, k - 1]
         k -= 1
     s.queue[i, k] = q
-    k = int(s.queued[i])
-    while k > 0 and is_due_before(s, i, q, s.by_due[i, wp.max(k - 1, 0)]):
+    begin = s.due_first[i]
+    k = int(begin + s.queued[i])
+    while k > begin and is_due_before(s, i, q, s.by_due[i, wp.max(k - 1, 0)]):
         s.by_due[i, k] = s.by_due[i, k - 1]
         k -= 1
     s.by_due[i, k] = q
@@ -36,21 +65,22 @@ def enqueue(s: State, i: int, q: int):
 
 @wp.func
 def dequeue(s: State, i: int, q: int):
-    """Take a request out of the queue."""
-    last = s.queued[i] - 1
-    found = int(0)
-    for k in range(last):
-        if s.queue[i, k] == q:
-            found = 1
-        if found == 1:
-            s.queue[i, k] = s.queue[i, k + 1]
-    found = int(0)
-    for k in range(last):
-        if s.by_due[i, k] == q:
-            found = 1
-        if found == 1:
-            s.by_due[i, k] = s.by_due[i, k + 1]
-    s.queued[i] = last
+    """Take a request out of the queue; those before it, which are few as a rule, move up."""
+    k = int(s.queue_first[i])
+    while s.queue[i, k] != q:
+        k += 1
+    while k > s.queue_first[i]:
+        s.queue[i, k] = s.queue[i, k - 1]
+        k -= 1
+    s.queue_first[i] = s.queue_first[i] + 1
+    k = int(s.due_first[i])
+    while s.by_due[i, k] != q:
+        k += 1
+    while k > s.due_first[i]:
+        s.by_due[i, k] = s.by_due[i, k - 1]
+        k -= 1
+    s.due_first[i] = s.due_first[i] + 1
+    s.queued[i] = s.queued[i] - 1
 
 
 @wp.func
@@ -96,7 +126,7 @@ def miss(s: State, i: int, q: int):
 def mark_overdue(s: State, i: int):
     """Count the requests that wait for what was due before now."""
     for k in range(s.queued[i]):
-        q = s.by_due[i, k]
+        q = in_due(s, i, k)
         if s.due[i, q] >= s.now[i]:
             break
         if s.emitted[i, q] == 0 or s.ttft_target[s.instance[i], q] == wp.int64(0):
@@ -211,6 +241,8 @@ def clear_requests(s: State, i: int):
     s.pending_count[i] = 0
     s.left[i] = s.requests[b]
     s.queued[i] = 0
+    s.queue_first[i] = 0
+    s.due_first[i] = 0
     s.in_system[i] = 0
     s.arrival_sum[i] = wp.int64(0)
     s.flow_done[i] = wp.int64(0)
