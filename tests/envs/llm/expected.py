@@ -172,7 +172,7 @@ class Expected:
     def kept_by_moore_hodgson(self, r) -> set[int]:
         """By when they are due; whenever one comes too late, the first of the largest is dropped."""
         s, kept = self.s, []
-        for q in s.by_due[: s.queued].tolist():
+        for q in s.by_due.tolist():
             if self.joins(q, r) and s.emitted[q] == 0:
                 kept.append(q)
                 tokens = int(s.prefilling[r]) + sum(self.prefill(each, r) for each in kept)
@@ -264,7 +264,8 @@ class Expected:
         s, c, kind = self.s, rows[a], int(self.s.kind[a])
         r = max(int(s.server[a]), 0)
         admits = [row for b, row in rows.items() if s.kind[b] == ADMIT]
-        least = {name: min([LARGEST, *(row[name] for row in admits)]) for name in ("ttft", "ect", "counter")}
+        least = {name: min([LARGEST, *(row[name] for row in admits)]) for name in ("ttft", "ect", "counter", "prefill")}
+        load = min([LARGEST, *(row["batch"] + row["in_queue"] for row in admits)])
         slack, slow, service = c["slack"] / 1e6, c["slowness"] / 1000 - 1, c["service"] / 1e6
         urgency = log2(c["service"]) + max(slack, 0) * 2.885  # 1 / 0.5 in units of log2 e, rounded
         hashed = [float(kind == ADMIT and s.routing and c["hash_rank"] == rank) for rank in (0, 1)]
@@ -281,7 +282,8 @@ class Expected:
             clip(log2(c["prefill"]) / 16 * slow, 0, 4), clip(log2(c["predicted"]) / 16 * slow, 0, 4),
             c["batch"] / s.most_running[r], share(c["in_queue"], 8), share(c["backlog"], 4096),
             clip(service * c["in_queue"] / 4, 0, 4), clip(service * c["batch"] / 16, 0, 4), c["last_here"], *hashed,
-            float(c["slack"] >= 0),
+            float(c["slack"] >= 0), clip((c["batch"] + c["in_queue"] - load) / 16, 0, 4),
+            clip((c["prefill"] - least["prefill"]) / 1024, 0, 4),
         ]  # fmt: skip
 
     def rows(self) -> dict[int, dict[str, int]]:

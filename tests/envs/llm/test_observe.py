@@ -84,14 +84,14 @@ def check_edges(now, spec, edges) -> None:
         assert differing(observe.ON, now["assignment_attr"][e], edges.get(pair, [0, 0, 0])) == []
 
 
-@settings(max_examples=60)
+@settings(max_examples=50)
 @given(seeds)
 def test_features_and_columns_are_what_they_say(
     recount, expected, random_requests, random_llm_options, legal, seed
 ):  # fmt: skip
     rng, simulation = game(seed, 3, random_requests, random_llm_options)
-    for _ in range(40):
-        for place in np.flatnonzero(simulation.terminated == 0).tolist():
+    for step in range(40):
+        for place in np.flatnonzero(simulation.terminated == 0).tolist()[step % 3 :][:1]:
             check_columns(recount, expected, simulation, place)
             check(recount, expected, simulation, place)
         simulation.step(legal(simulation.mask, rng))
