@@ -408,5 +408,6 @@ def offer_servers(s: State, i: int, q: int):
         if s.parent[b, q] >= 0:
             s.last_here[i, a] = int(s.at_server[i, s.parent[b, q]] == r)
     if s.may_reject == 1:
+        measure_peaks(s, i, 0)
         show_request(s, i, 0, q, REJECT)
     return s.offered[i]

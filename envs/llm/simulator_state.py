@@ -216,7 +216,7 @@ FIELDS = (
     Field("kv_time", "env action", "tokens times tokens of the answer: what it holds over time"),
     Field("due_in", "env action", "us until it is due"),
     Field("slack", "env action", "due_in less the time that its first (or last) token would take"),
-    Field("late", "env action", "1: it can no longer be in time, or has begun before"),
+    Field("late", "env action", "1: it can no longer be in time, or has begun before; moore-hodgson: 1: dropped"),
     Field("level", "env action", "priority class, 0 the most important"),
     Field("client", "env action", "who asks"),
     Field("counter", "env action", "virtual token counter of the client, in tokens"),

@@ -213,6 +213,9 @@ STREAMS = ["radio-small-50x3:0", "socrates-mix-50x4:0", "topcuoglu", "random-12:
 CLUSTERS = ["plateau", "uphill", "hosts-6:0-1", "affinity-5-20:0"]
 CHURN = ["churn-4-20:0", "churn-6-10:0"]
 PODS = ["pods-3x4:0-1", "pods-5x3:0"]
+QUEUES = ["hurry", "patience", "overload-n12:0", "tight-kv-n9:0", "multi-tenant-n9:0"]
+FLOWS = ["serial-preemptive-n9:0-1", "tight-kv-n9-flow:0", "route-prefix-n12-flow:0"]
+FLEETS = ["route-prefix-n14:0-1", "route-overload-n12:0"]
 DEBUG_SETTINGS = {
     "job_shop": [
         (SHOPS, dict(construction=construction, forced_moves=False, observation=observation))
@@ -245,6 +248,17 @@ DEBUG_SETTINGS = {
         (CHURN, dict(mnl=9, moves="vm", latency=1000, forced_moves=False)),
         (PODS, dict(mnl=9)),
         (PODS, dict(mnl=9, moves="vm", forced_moves=False)),
+    ],
+    "llm": [
+        (QUEUES, dict(choice=4, forced_moves=False)),
+        (QUEUES, dict(order="arrival", past_future=0, reject=True, observation="batch")),
+        (QUEUES, dict(order="moore-hodgson", defer=0, swap_rate=1000)),
+        (QUEUES, dict(choice=0, leap=False, watermark=10, victim="least")),
+        (FLOWS, dict(order="arrival", choice=2, observation="batch")),
+        (FLOWS, dict(profile="serial", swap_rate=9, victim="priority")),
+        (FLEETS, dict(control="routing", observation="batch")),
+        (FLEETS, dict(control="routing", local="atc", reject=True, forced_moves=False)),
+        (FLEETS, dict(order="moore-hodgson", prefix_cache=False, past_future=0)),
     ],
 }
 

@@ -1,6 +1,7 @@
 """Modules beside this file that several tests of the family use."""
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ def _module(name: str):
     """A module beside this file; tests are in no package."""
     spec = importlib.util.spec_from_file_location(f"llm_{name}", Path(__file__).with_name(f"{name}.py"))
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module
 
@@ -36,3 +38,9 @@ def plain_play():
 def recount():
     """What is kept, counted anew, see the file of this name."""
     return _module("recount")
+
+
+@pytest.fixture(scope="session")
+def expected():
+    """What is to be shown, see the file of this name."""
+    return _module("expected")

@@ -44,6 +44,8 @@ class Seen:
         self.n, self.count, self.now = int(self.requests), int(self.servers), int(self.now)
         self.slots = [[Slot(self, r, k) for k in range(self.running[r])] for r in range(self.count)]
         self.waiting = [q for q in range(self.n) if self.status[q] == WAITING]
+        self.queue = self.queue[self.queue_first :][: self.queued]
+        self.by_due = self.by_due[self.due_first :][: self.queued]
         self.routing = self.options.control == "routing"
 
     def place_of(self, q: int) -> tuple[int, int]:
@@ -95,9 +97,9 @@ class Seen:
         done = sum(int(self.ended[q] - self.arrived[q]) for q in over)
         assert self.flow_done == done and self.flow == done + sum(self.now - int(self.arrived[q]) for q in present)
         assert self.missed == self.missed_one[: self.n].sum()
-        assert self.queue[: self.queued].tolist() == sorted(self.waiting, key=self.place_of)
+        assert self.queue.tolist() == sorted(self.waiting, key=self.place_of)
         due = sorted(self.waiting, key=lambda q: (int(self.due[q]), *self.place_of(q)))
-        assert self.by_due[: self.queued].tolist() == due
+        assert self.by_due.tolist() == due
         assert all(int(self.arrived[q]) <= self.now for q in present)
         for q in present:
             first, last = int(self.ttft_target[q]), int(self.e2e_target[q])
