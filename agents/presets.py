@@ -245,7 +245,8 @@ def _route(name: str, doc: str, local: str, reference: str, start: dict, **more)
 _LLM = {
     "smoke": _llm(
         "a few seconds, to see that everything works", ("overload-n30", "tight-kv-n30"), 1500, {}, groups=2, group=4,
-        held_out={"overload, 60 requests": ["overload-n60:0-9"]}, watched=["overload-n60:0-3"], reference="moore-hodgson",
+        held_out={"overload, 60 requests": ["overload-n60:0-9"]}, watched=["overload-n60:0-3"],
+        reference="moore-hodgson",
         network={"width": 8, "heads": 2, "layers": 1},
         evolution={"generations": 2, "pairs": 2, "episodes": 2, "start": {"urgency": -10.0}},
     ),
