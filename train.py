@@ -76,6 +76,7 @@ def configuration(entry, arguments) -> dict:
         "stage_options": preset.stage_options,
         "network": preset.network,
         "ppo": preset.ppo,
+        "evolution": preset.evolution,
         "timesteps": arguments.timesteps or preset.timesteps,
         "seed": arguments.seed,
         "device": arguments.device,
@@ -87,16 +88,30 @@ def configuration(entry, arguments) -> dict:
 
 def build(config: dict):
     """Make the trainer of a configuration."""
+    from .agents.ppo import PPO
+
+    stages = make_stages(config)
+    return PPO(
+        stages,
+        network=config["network"],
+        threads=config["threads"],
+        seed=config["seed"],
+        device=stages[0].device,
+        **config["ppo"],
+    )
+
+
+def make_stages(config: dict) -> list:
+    """What a configuration trains on, in turn."""
     import torch
 
-    from .agents.ppo import PPO
     from .agents.rollout import Stage
     from .envs.core.engine import resolve_device
 
     device = str(resolve_device(config["device"]))
     # One thread inside each operator: with more, operators wait for each other whenever the machine is busy.
     torch.set_num_threads(1)
-    stages = [
+    return [
         Stage(
             config["family"],
             name,
@@ -109,14 +124,21 @@ def build(config: dict):
         )
         for name in config["stages"]
     ]
-    return PPO(
-        stages,
-        network=config["network"],
-        threads=config["threads"],
-        seed=config["seed"],
-        device=device,
-        **config["ppo"],
-    )
+
+
+def evolve(config: dict, run: Path) -> None:
+    """Find the index that the training begins with, and keep it with the configuration."""
+    from tqdm import tqdm
+
+    from .agents.evolution import Evolution
+    from .agents.evolution import evolve as find_index
+    from .envs.core.files import write_atomic
+
+    settings = Evolution(**config["evolution"])
+    with tqdm(total=settings.generations, desc="evolution of an index", unit="generation", leave=False) as bar:
+        index = find_index(make_stages(config), settings, config["seed"], bar.update)
+    config["network"] = config["network"] | {"prior": index}
+    write_atomic(run / "config.json", json.dumps(config, indent=1))
 
 
 def _options(stage: str, config: dict):
@@ -146,6 +168,8 @@ def train(config: dict, run: Path, resume_from: Path | None = None):
     from .envs.core import registry
     from .envs.core.solvers import Limits, resolve
 
+    if config.get("evolution") and resume_from is None:
+        evolve(config, run)
     ppo = build(config)
     if resume_from is not None:
         checkpoint.restore(resume_from, ppo)

@@ -22,6 +22,7 @@ EDGE_VALUES = 2  # numbers that an edge contributes by itself to what each head 
 CLAMP = 30.0  # attention logits are kept within; exp(30) times any number of edges fits single precision
 LEAST = 1e-20  # a node without edges divides zero by this
 MANY = 64  # candidates from which it pays to leave out the illegal ones
+QUIET = 0.01  # of the usual size, weights of the last layer that begin near zero
 NEVER = -1e9  # logit of what must not be chosen; finite, so that a row of nothing else stays finite
 
 
@@ -230,6 +231,7 @@ class GraphNetwork(nn.Module):
         hidden: width of the two heads' hidden layers.
         prior: weights of candidate features that are added to the logits from the start, by the feature's name: what is
             known to be good need not be found first.
+        quiet: the network's own scores begin near zero, so that a prior decides alone at first.
 
     Raises:
         UnknownNameError: if a prior names no feature of the candidates.
@@ -243,6 +245,7 @@ class GraphNetwork(nn.Module):
         layers: int = 2,
         hidden: int = 64,
         prior: dict[str, float] | None = None,
+        quiet: bool = False,
     ):
         super().__init__()
         names = [feature.name for feature in spec.candidate]
@@ -262,6 +265,10 @@ class GraphNetwork(nn.Module):
         self.score_pair = nn.Linear(pair, hidden)
         self.score_shared = nn.Linear(shared, hidden, bias=False)
         self.score = nn.Sequential(nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 1))
+        if quiet:
+            with torch.no_grad():
+                self.score[-1].weight.mul_(QUIET)
+                self.score[-1].bias.zero_()
         self.value = nn.Sequential(nn.Linear(shared + width, hidden), nn.ReLU(), nn.Linear(hidden, 1))
 
     def forward(self, observation: dict[str, Tensor], value: bool = True):

@@ -38,6 +38,7 @@ class PPO(stable_baselines3.PPO):
         advantage: ``"group"`` (deviations within the rollouts of an instance), ``"relative"`` (their differences over
             the mean return: groups that hardly differ then hardly count), ``"aligned"`` (what is to come, less the mean
             of the group from that moment on; for models with a clock) or ``"gae"``.
+        patience: with ``"aligned"``, units of the clock after which what is to come counts 1 / e; 0 counts all alike.
         value_weight: weight of the value loss; None takes 0.5 with ``"gae"`` and 0 with ``"group"``, which reads no
             value.
         average: share of the new weights in the running average, after every gradient step.
@@ -58,6 +59,7 @@ class PPO(stable_baselines3.PPO):
         clip_range: float = 0.2,
         entropy: float = 0.03,
         advantage: str = "group",
+        patience: float = 0.0,
         gae_lambda: float = 0.98,
         value_weight: float | None = None,
         max_grad_norm: float = 0.5,
@@ -78,6 +80,9 @@ class PPO(stable_baselines3.PPO):
             raise OptionError(
                 "aligned: the advantage from a moment on needs a model with a clock, such as one that runs online"
             )
+        if not (patience >= 0 and math.isfinite(patience)) or (patience and advantage != "aligned"):
+            raise OptionError(f"patience must be at least 0, and goes with advantage aligned alone, got {patience}")
+        self.patience = patience
         self.value_weight = value_weight if value_weight is not None else (0.5 if advantage == "gae" else 0.0)
         if advantage == "gae" and not self.value_weight > 0:
             raise OptionError(f"value_weight must be positive with advantage 'gae', got {value_weight}")
@@ -131,7 +136,7 @@ class PPO(stable_baselines3.PPO):
         action = torch.zeros(simulation.num_envs, dtype=torch.int64, device=self.device)
         outcome = torch.zeros(simulation.num_envs, device=self.device)
         for _ in range(stage.model.horizon):
-            rows = (simulation.terminated == 0).nonzero().squeeze(1)
+            rows = ((simulation.terminated | simulation.truncated) == 0).nonzero().squeeze(1)
             if len(rows) == 0:
                 break
             seen = inputs({key: t[rows] for key, t in simulation.observation.items()}, stage.model.spec.complete)
@@ -180,7 +185,7 @@ class PPO(stable_baselines3.PPO):
         if self.advantage == "gae":
             buffer.compute_gae(simulation.num_envs, self.gamma, self.gae_lambda)
         elif self.advantage == "aligned":
-            buffer.compute_aligned_advantage(outcome, simulation.clock, simulation.group)
+            buffer.compute_aligned_advantage(outcome, simulation.clock, simulation.group, self.patience)
         else:
             buffer.compute_group_advantage(outcome, simulation.group, self.advantage == "relative")
         self.decisions += len(buffer)

@@ -19,6 +19,7 @@ class Preset:
         stage_options: what is different on a stage, by its name: a budget that goes with its size, for one.
         network: keyword arguments of GraphNetwork.
         ppo: keyword arguments of PPO.
+        evolution: keyword arguments of Evolution, where an index is evolved first and becomes the network's prior.
         held_out: instances of the final comparison, as ``evaluate.py --instances`` takes them, by the title of their
             table.
         watched: instances evaluated while training.
@@ -40,6 +41,7 @@ class Preset:
     stage_options: dict[str, dict] = field(default_factory=dict)
     network: dict = field(default_factory=dict)
     ppo: dict = field(default_factory=dict)
+    evolution: dict = field(default_factory=dict)
     exact: tuple[str, float] | None = None
     reference: str = ""
     samples: int = 64
@@ -217,6 +219,82 @@ _VM = {
     "churn-40": _churn(40, "as in the daytime"),
 }  # fmt: skip
 
+_LLM_RULES = (
+    "fcfs", "fcfs-head", "past-future", "sjf-output", "sjf", "srpt", "edf", "edf-feasible", "sjf-feasible",
+    "kv-feasible", "kv-feasible-careful", "moore-hodgson", "moore-hodgson-careful", "atc", "atc-careful",
+    "atc-kv-careful", "vtc", "random",
+)  # fmt: skip
+_ROUTERS = (
+    "round-robin", "random-server", "jsq", "jsq-speed", "power-of-two", "least-kv", "freeness", "least-ttft",
+    "ttft-feasible", "ect", "ect-size", "hit-load", "affinity", "two-hashes", "sticky", "atc-careful",
+)  # fmt: skip
+_REGIMES = ("steady", "burst", "burst-tight", "overload", "mixed-slo", "tight-kv", "tight-kv-burst")
+
+
+def _llm(doc: str, stages: tuple[str, ...], timesteps: int, options: dict, **more) -> Preset:
+    arguments = dict(
+        doc=doc, stages=stages, timesteps=timesteps, options=options, rules=_LLM_RULES, samples=1, groups=4, group=12,
+        network={"width": 16, "heads": 2, "layers": 1, "hidden": 32, "quiet": True},
+        ppo={
+            "n_epochs": 3, "advantage": "aligned", "patience": 4e6, "entropy": 0.0, "learning_rate": 2e-3,
+            "batch_size": 1024, "average": 0.05,
+        },
+    )  # fmt: skip
+    return Preset(**(arguments | more))
+
+
+def _route(name: str, doc: str, local: str, reference: str, start: dict, **more) -> Preset:
+    held_out = {name: [f"{name}:0-15"]} | {other: [f"{other}:0-9"] for other in more.pop("transfer")}
+    return _llm(
+        doc, (name, f"{name}-mix"), 2_000_000, {"control": "routing", "local": local}, rules=_ROUTERS, reference=reference,
+        held_out=held_out, watched=[f"{name}:16-19"], evolution={"generations": 40, "pairs": 16, "episodes": 4}
+        | {"start": start}, **more,
+    )  # fmt: skip
+
+
+_LLM = {
+    "smoke": _llm(
+        "a few seconds, to see that everything works", ("overload-n30", "tight-kv-n30"), 1500, {}, groups=2, group=4,
+        held_out={"overload, 60 requests": ["overload-n60:0-9"]}, watched=["overload-n60:0-3"],
+        reference="moore-hodgson",
+        network={"width": 8, "heads": 2, "layers": 1},
+        evolution={"generations": 2, "pairs": 2, "episodes": 2, "start": {"urgency": -10.0}},
+    ),
+    "admission": _llm(
+        "one network for every regime of one server: bursts, overload, tight memory, two classes",
+        tuple(f"{name}-mix" for name in _REGIMES), 1_200_000, {},
+        held_out={name: [f"{name}:0-15"] for name in _REGIMES},
+        watched=[f"{name}:{seed}" for name in _REGIMES for seed in (16, 17)], reference="moore-hodgson-careful",
+        evolution={"generations": 70, "pairs": 12, "episodes": 6}
+        | {"start": {"urgency": -10.0, "late": -2.0, "stop": -20.0}},
+    ),
+    "serial": _llm(
+        "one request at a time, with the right to change one's mind: where shortest remaining time is optimal",
+        ("serial-preemptive-n500-mix",), 300_000, {"order": "arrival", "past_future": 0},
+        rules=("fcfs", "sjf", "srpt", "srpt-true", "mlfq", "random"),
+        held_out={"serial-preemptive": ["serial-preemptive:0-15"]}, watched=["serial-preemptive:16-19"],
+        reference="srpt", evolution={"generations": 40, "pairs": 12, "episodes": 8}
+        | {"start": {"service": -5.0}},
+    ),
+    "route-prefix": _route(
+        "route-prefix", "four servers, two of them slower; sessions whose prefixes are cached; servers are first come",
+        "fcfs", "hit-load", {"ttft_regret": -6.0, "hit": 4.0, "load_regret": -1.0},
+        transfer=("route-prefix-x80", "route-prefix-g200", "route-prefix-s100", "route-prefix-1h3a"),
+    ),
+    "route-e2e": _route(
+        "route-e2e", "the same with deadlines from end to end, long answers being underestimated", "atc", "ect",
+        {"ect_regret": -6.0}, transfer=("route-e2e-x83", "route-e2e-x117", "route-e2e-1h3a"),
+    ),
+    "route-overload": _route(
+        "route-overload", "the same in overload, without prefixes", "atc", "least-kv",
+        {"ttft_regret": -3.0, "free": 5.0}, transfer=("route-overload-x112", "route-overload-1h3a"),
+    ),
+    "route-flow": _route(
+        "route-overload-x88-flow", "the same short of overload, for the mean time from end to end", "atc", "ect",
+        {"ect_regret": -6.0}, transfer=(),
+    ),
+}  # fmt: skip
+
 PRESETS: dict[str, dict[str, Preset]] = {
     "job_shop": {
         "main": _job_shop(
@@ -256,8 +334,9 @@ PRESETS: dict[str, dict[str, Preset]] = {
     },
     "soc": _SOC,
     "vm": _VM,
+    "llm": _LLM,
 }
-DEFAULT = {"job_shop": "main", "soc": "random-plan", "vm": "medium"}
+DEFAULT = {"job_shop": "main", "soc": "random-plan", "vm": "medium", "llm": "route-prefix"}
 
 
 def preset(family_name: str, name: str) -> Preset:

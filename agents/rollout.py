@@ -167,7 +167,7 @@ class Buffer:
         self.advantage = score.reshape(-1)[self.columns["env"]]
         self.target = outcome[self.columns["env"]]
 
-    def compute_aligned_advantage(self, outcome: Tensor, end: Tensor, group: int) -> None:
+    def compute_aligned_advantage(self, outcome: Tensor, end: Tensor, group: int, patience: float = 0.0) -> None:
         """Advantage of a decision: the return from its moment on, less the mean of its group from the same moment on.
 
         The rollouts of a group meet the same arrivals and the same noise, so what they differ in after a moment is what
@@ -177,6 +177,8 @@ class Buffer:
             outcome: (B,) return of each environment's episode.
             end: (B,) when it was over.
             group: environments that played the same instance, next to each other.
+            patience: units of the clock after which what is to come counts 1 / e; where an episode goes on for long
+                after all that a decision does, the rest is chance. 0 counts everything alike.
         """
         own, until = torch.zeros_like(outcome), end.double()
         to_come, rates, ends = [], [], []
@@ -195,9 +197,19 @@ class Buffer:
         change.index_put_((env, moment), rate, accumulate=True)
         change.index_put_((env, last), -rate, accumulate=True)
         earned = change.cumsum(1) * (span / MOMENTS).unsqueeze(1)  # in each step of time
-        later = earned.flip(1).cumsum(1).flip(1)
+        if patience > 0:
+            self._fade(earned, (-span / MOMENTS / patience).exp())
+            later, self.target = earned, earned[env, moment].float()
+        else:
+            later = earned.flip(1).cumsum(1).flip(1)
         mean = later.reshape(-1, group, MOMENTS + 1).mean(1).repeat_interleave(group, 0)
         self.advantage = self.target - mean[env, moment].float()
+
+    @staticmethod
+    def _fade(earned: Tensor, kept: Tensor) -> None:
+        """Turn what is earned in each step of time, (B, M), into what is to come from it on, of which (B,) is kept."""
+        for moment in range(earned.shape[1] - 2, -1, -1):
+            earned[:, moment] += kept * earned[:, moment + 1]
 
     def compute_gae(self, num_envs: int, gamma: float, gae_lambda: float) -> None:
         """Generalised advantage estimation (Schulman et al. 2016) over episodes that have all ended."""

@@ -28,6 +28,7 @@ CASES = (  # batch, threads, observation, forced moves applied by the simulator
     (1, 1, True, False),
 )
 FEW_CASES = (CASES[0], CASES[2], CASES[8])  # a push decision is a task; forced moves would hide some
+SERVER_CASES = ((1024, 1, False, False), (64, 1, False, False), (64, 1, True, False), (1, 1, True, False))
 CLUSTER_CASES = ((64, 1, False, False), (64, 1, True, False), (1, 1, True, False))  # hundreds of hosts each
 WORKLOADS = {  # name of the row: preset, options, cases
     "job-shop": {
@@ -59,6 +60,13 @@ WORKLOADS = {  # name of the row: preset, options, cases
         "churn-50-5, class moves": ("churn-50-5", {"copy_rate": 1000}, CLUSTER_CASES),
         "pods-16x4, class moves": ("pods-16x4", {}, CLUSTER_CASES),
     },
+    "llm": {  # iterations/s stand beside: a decision is followed by several
+        "steady, 32 offered": ("steady-n300", {}, SERVER_CASES),
+        "steady, first come or wait": ("steady-n300", {"order": "arrival", "choice": 1}, SERVER_CASES),
+        "tight-kv, 32 offered": ("tight-kv-n300", {}, SERVER_CASES),
+        "serial-preemptive": ("serial-preemptive-n300", {"order": "arrival"}, SERVER_CASES),
+        "route-prefix, routing": ("route-prefix-n600", {"control": "routing"}, SERVER_CASES),
+    },
 }  # fmt: skip
 
 
@@ -74,19 +82,26 @@ class Case:
         self.simulation.reset()
         self.draws = torch.rand(16, batch, model.spec.actions, generator=torch.Generator().manual_seed(0))
         self.row = (workload, batch, threads, "graph" if observe else "none", "applied" if forced_moves else "shown")
-        self.best = 0.0
+        self.best, self.best_iterations = 0.0, 0.0
 
     def measure(self, seconds: float) -> None:
         """Step for a while."""
-        spent, steps = 0.0, 0
+        spent, steps, ended = 0.0, 0, 0
+        counted = self.simulation.engine.tensors.get("iterations")  # of servers of language models
+        before = 0 if counted is None else int(counted.sum())
         while spent < seconds:
             action = (self.draws[steps % 16] * self.simulation.mask).argmax(1)
             begin = time.perf_counter()
             self.simulation.step(action)
+            if counted is not None:
+                over = (self.simulation.terminated | self.simulation.truncated) == 1
+                ended += int(counted[over].sum())
             self.simulation.restart()
             spent += time.perf_counter() - begin
             steps += 1
         self.best = max(self.best, steps * self.simulation.num_envs / spent)
+        if counted is not None:
+            self.best_iterations = max(self.best_iterations, (ended + int(counted.sum()) - before) / spent)
 
 
 def processor() -> str:
@@ -110,10 +125,15 @@ def main() -> None:
             case.measure(arguments.seconds)
     load = os.getloadavg()[0]
     print(f"{arguments.family}, {processor()}, {os.cpu_count()} cores, load {load:.1f}, {datetime.date.today()}\n")
-    print("| workload | batch | threads | observation | forced moves | decisions/s | us a decision |")
-    print("| --- | ---: | ---: | --- | --- | ---: | ---: |")
+    iterations = any(case.best_iterations for case in cases)
+    print(
+        "| workload | batch | threads | observation | forced moves | decisions/s | us a decision |"
+        + " iterations/s |" * iterations
+    )
+    print("| --- | ---: | ---: | --- | --- | ---: | ---: |" + " ---: |" * iterations)
     for case in cases:
-        print("| " + " | ".join(map(str, case.row)) + f" | {case.best:,.0f} | {1e6 / case.best:.3f} |")
+        more = f" {case.best_iterations:,.0f} |" * iterations
+        print("| " + " | ".join(map(str, case.row)) + f" | {case.best:,.0f} | {1e6 / case.best:.3f} |{more}")
 
 
 if __name__ == "__main__":

@@ -41,6 +41,19 @@ register(
     )
 )
 
+# Requests to servers of a language model: who joins the batch, when, and on which server.
+register(
+    Family(
+        name="llm",
+        naive="fcfs",
+        package="dispatchgym.envs.llm",
+        instances="dispatchgym.instances.llm",
+        baselines="dispatchgym.baselines.llm",
+        environments={"dispatchgym/LLMAdmission-v0": {}},
+        differences=True,
+    )
+)
+
 for entry in families():
     for name, arguments in entry.environments.items():
         gymnasium.register(

@@ -1,5 +1,8 @@
 """Settings of the whole suite, and what several folders of tests share."""
 
+import importlib.util
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +10,8 @@ from hypothesis import HealthCheck, settings
 
 from dispatchgym.envs.core.errors import OptionError
 from dispatchgym.envs.job_shop.instance import JobShopInstance
+from dispatchgym.envs.llm import options as llm_options
+from dispatchgym.envs.llm.instance import LLMInstance
 from dispatchgym.envs.soc.conditions import NOISES, ROUNDINGS
 from dispatchgym.envs.soc.instance import SoCInstance
 from dispatchgym.envs.soc.job_graph import JobGraph
@@ -204,6 +209,51 @@ def _random_vm_options(rng: np.random.Generator, task: str, **fixed) -> VMOption
 def random_vm_options():
     """See _random_vm_options."""
     return _random_vm_options
+
+
+@pytest.fixture(scope="session")
+def random_requests():
+    """A few requests on one to three small servers: ``random_requests(rng, objective)``, see ``envs/llm/cases.py``."""
+    path = Path(__file__).parent / "envs" / "llm" / "cases.py"
+    spec = importlib.util.spec_from_file_location("llm_worlds", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    def draw(rng: np.random.Generator, objective: str | None = None, most: int = 9) -> LLMInstance:
+        return module.instance(rng, most, objective)
+
+    return draw
+
+
+def _random_llm_options(rng: np.random.Generator, objective: str, **fixed) -> llm_options.Options:
+    """Options of LLM admission that go with an objective.
+
+    Args:
+        rng: the source of randomness.
+        objective: of the instances.
+        fixed: what is not left to chance.
+    """
+    every = {
+        "control": str(rng.choice(["admission", "admission", "routing"])), "choice": int(rng.choice([0, 1, 3])),
+        "order": str(rng.choice(llm_options.ORDERS)), "past_future": int(rng.choice([0, 60, 98])),
+        "defer": int(rng.choice([0, 50, 100])), "stop": bool(rng.random() < 0.5), "reject": bool(rng.random() < 0.4),
+        "observation": str(rng.choice(llm_options.OBSERVATIONS)), "forced_moves": bool(rng.random() < 0.5),
+        "leap": bool(rng.random() < 0.7), "profile": str(rng.choice(["", "", "", "serial", "serial-preemptive"])),
+        "local": str(rng.choice(llm_options.LOCALS)), "watermark": int(rng.choice([0, 1, 10, 40])),
+        "victim": str(rng.choice(llm_options.VICTIMS)), "swap_rate": int(rng.choice([0, 1, 700, 10**6])),
+        "prefix_cache": bool(rng.random() < 0.8), "prediction": str(rng.choice(llm_options.PREDICTIONS)),
+        "sigma": float(rng.choice([0.0, 0.5, 2.0])),
+    }  # fmt: skip
+    chosen = {name: value for name, value in every.items() if rng.random() < 0.7} | fixed
+    if objective == "e2e_mean":
+        chosen["reject"] = False
+    return llm_options.Options(**chosen)
+
+
+@pytest.fixture(scope="session")
+def random_llm_options():
+    """See _random_llm_options."""
+    return _random_llm_options
 
 
 def _legal(mask: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:

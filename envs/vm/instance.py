@@ -10,9 +10,9 @@ import numpy as np
 from ..core.errors import InstanceError
 from ..core.files import read_text
 from ..core.instance import digest
+from ..core.json_walk import MAX_FILE_BYTES
 from . import fields, openb
 from .fields import MAX_CORES, MAX_HOSTS, MAX_MEMORY, MAX_PAIRS, MAX_TIME, MAX_VMS, MAX_WHOLE, NEVER, SCOPES
-from .json_walk import MAX_FILE_BYTES
 from .reader import read_fields, write
 
 

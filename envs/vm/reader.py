@@ -22,6 +22,7 @@ import json
 
 import numpy as np
 
+from ..core.json_walk import Walker, load, shown
 from . import vmr2l
 from .fields import (
     MAX_CORES,
@@ -34,7 +35,6 @@ from .fields import (
     NEVER,
     SCOPES,
 )
-from .json_walk import Walker, load, shown
 
 TOP = ("family", "name", "hosts", "vms", "groups", "horizon", "world")
 HOST = ("name", "cores", "memory", "rack", "drained")

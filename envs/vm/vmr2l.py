@@ -7,8 +7,8 @@ racks of each cluster are numbered in the order they are met. Keys that are not 
 
 import numpy as np
 
+from ..core.json_walk import MAX_LISTS, Walker, shown
 from .fields import MAX_CORES, MAX_HOSTS, MAX_MEMORY, MAX_VMS, SCOPES
-from .json_walk import MAX_LISTS, Walker, shown
 
 
 def mapping_fields(data: dict, where: str) -> dict:

@@ -7,6 +7,7 @@ import gymnasium
 import pytest
 
 import dispatchgym  # noqa: F401  (registers the environments)
+from dispatchgym.baselines.llm_routing import ROUTING
 from dispatchgym.envs.core.registry import families
 
 
@@ -39,6 +40,10 @@ MACROS = ["small:1", "small:3", "plateau", "hosts-8:2"]  # there are some in eac
 CHURN = ["churn-2-4:0-1", "churn-3-6:0", "churn-2-3:0"]
 PODS = ["pods-3x4:0-1", "pods-4x3:0-1"]
 
+QUEUES = ["hurry", "patience", "overload-n8:0-1", "multi-tenant-n6:0", "tight-kv-n7:0"]
+FLOWS = ["two-at-once", "serial-preemptive-n6:0-1", "tight-kv-n6-flow:0", "route-prefix-n8-flow:0"]
+FLEETS = ["route-prefix-n9:0", "route-e2e-n9-1h1a:0-1", "route-overload-n8:0", "hurry"]
+
 
 def planned(**options) -> Setting:
     return Setting(options, GRAPHS)
@@ -62,6 +67,18 @@ def living(**options) -> Setting:
 
 def packing(**options) -> Setting:
     return Setting({"mnl": 4} | options, PODS, {"preset": "pods-3x4"})
+
+
+def admitting(**options) -> Setting:
+    return Setting({"choice": 8} | options, QUEUES, {"preset": "overload-n8"})
+
+
+def flowing(**options) -> Setting:
+    return Setting(options, FLOWS, {"preset": "serial-preemptive-n6"})
+
+
+def routing(**options) -> Setting:
+    return Setting({"control": "routing"} | options, FLEETS, {"preset": "route-prefix-n9"})
 
 
 # Family: its settings, the default one first. Together they take every option through all of its values.
@@ -102,6 +119,19 @@ FAMILIES = {
         packing(),
         packing(moves="vm", forced_moves=False),
     ],
+    "llm": [
+        admitting(),
+        admitting(order="arrival", past_future=0, reject=True, victim="least", observation="batch"),
+        admitting(order="moore-hodgson", defer=0, swap_rate=1000, prediction="noisy", sigma=0.3),
+        admitting(choice=2, stop=False, leap=False, watermark=10, prediction="none", forced_moves=False),
+        admitting(choice=0, profile="llama-3-8b-a100", victim="priority", prediction="class"),
+        flowing(),
+        flowing(order="arrival", swap_rate=50, prediction="exact", observation="batch", past_future=0),
+        flowing(profile="serial", stop=False, order="arrival"),
+        routing(),
+        routing(local="atc", reject=True, observation="batch"),
+        routing(prefix_cache=False, forced_moves=False, swap_rate=200, victim="least", prediction="noisy"),
+    ],
 }
 
 PLANNERS = {"pilot", "lookahead", "best-rule"}
@@ -109,6 +139,9 @@ VM_PLANNERS = {"swap", "beam", "repack", "pop", "mip-reduced", "mip"}
 MACRO_RULES = {"macro-greedy", "macro-quick"}
 # Straying a little leads the first one nowhere; the second never does; the others are at their best on so few hosts.
 STUBBORN = {"no-op", "mip-replan", *MACRO_RULES}
+# With one server there is nothing to route; and where the simulator offers but one request there is nothing to stray to.
+ROUTES = set(ROUTING) - {"random-server"}
+STUBBORN |= {"fcfs", "past-future", "moore-hodgson", "moore-hodgson-careful", "random-server"}
 # Family: problems for its policies, small instances and the options of a world, and who cannot take them.
 PROBLEMS = {
     "job_shop": [(SHOPS, {}, set())],
@@ -120,6 +153,11 @@ PROBLEMS = {
         ([*CLUSTERS, "small:0"], {"mnl": 9}, {"mip-replan", "cp-sat"}),
         (["churn-3-1:0", "churn-4-1:0"], {"mnl": 4, "latency": 2000, "copy_rate": 4000}, VM_PLANNERS | {"cp-sat"}),
         (PODS, {"mnl": 3}, VM_PLANNERS | MACRO_RULES | {"mip-replan"}),
+    ],
+    "llm": [
+        (["hurry", "patience", "overload-n9:0", "tight-kv-n7:0"], {}, ROUTES),
+        (["serial-preemptive-n6:0", "two-at-once"], {"prediction": "noisy", "sigma": 0.3}, ROUTES),
+        (["route-prefix-n9:0", "route-overload-n8:0"], {"watermark": 5, "swap_rate": 500}, set()),
     ],
 }
 

@@ -8,6 +8,7 @@ import pytest
 from dispatchgym.envs.core.simulation import Simulation
 from dispatchgym.envs.job_shop import model as job_shop
 from dispatchgym.envs.job_shop.options import Options as JobShopOptions
+from dispatchgym.envs.llm import model as llm
 from dispatchgym.envs.soc import model as soc
 from dispatchgym.envs.vm import model as vm
 
@@ -93,11 +94,31 @@ class VMs:
         return Game(instances, rng, vm.Model(instances, self.random_options(rng, task, **fixed)))
 
 
-@pytest.fixture(scope="session", params=["job_shop", "soc", "vm"])
-def subject(request, random_shop, random_system, random_soc_options, random_cluster, random_vm_options):
+class Requests:
+    """Requests that are admitted or routed, under every option; one program does it all."""
+
+    name = "llm"
+    programs = {"queue": llm.PROGRAM}
+    bank_field, env_field = "prompt_tokens", "ended"
+    optimisation = 0
+
+    def __init__(self, random_requests, random_llm_options):
+        self.random_requests, self.random_options = random_requests, random_llm_options
+
+    def draw(self, seed: int, count: int, **fixed) -> Game:
+        rng = np.random.default_rng(seed)
+        objective = str(rng.choice(["miss_rate", "e2e_mean"]))
+        instances = [self.random_requests(rng, objective) for _ in range(count)]
+        return Game(instances, rng, llm.Model(instances, self.random_options(rng, objective, **fixed)))
+
+
+@pytest.fixture(scope="session", params=["job_shop", "soc", "vm", "llm"])
+def subject(request):
     """Each family in turn: ``draw(seed, count, **options)`` makes a random Game."""
     if request.param == "job_shop":
-        return JobShops(random_shop)
+        return JobShops(request.getfixturevalue("random_shop"))
     if request.param == "soc":
-        return SoCs(random_system, random_soc_options)
-    return VMs(random_cluster, random_vm_options)
+        return SoCs(*map(request.getfixturevalue, ("random_system", "random_soc_options")))
+    if request.param == "vm":
+        return VMs(*map(request.getfixturevalue, ("random_cluster", "random_vm_options")))
+    return Requests(*map(request.getfixturevalue, ("random_requests", "random_llm_options")))

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dispatchgym.envs.core import json_walk
 from dispatchgym.envs.core.errors import InstanceError
-from dispatchgym.envs.vm import json_walk, reader
+from dispatchgym.envs.vm import reader
 from dispatchgym.envs.vm.fields import NEVER
 from dispatchgym.envs.vm.instance import parse
 from dispatchgym.envs.vm.reader import read_fields

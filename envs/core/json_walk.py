@@ -2,7 +2,7 @@
 
 import json
 
-from ..core.errors import InstanceError
+from .errors import InstanceError
 
 MAX_FILE_BYTES = 64 * 2**20
 MAX_LISTS = 2_000_000  # brackets and braces; an empty list is two bytes of text and sixty of memory
