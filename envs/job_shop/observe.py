@@ -11,7 +11,7 @@ import warp as wp
 
 from ..core.features import clip
 from ..core.graph import Feature
-from .simulator import LATEST, State
+from .simulator_state import LATEST, State
 
 JOB = (
     Feature("remaining_work", "processing time to come / L"),

@@ -10,7 +10,7 @@ import warp as wp
 from ..core.features import clip
 from ..core.graph import Feature
 from .observe import clear_ended, show_rest, survey
-from .simulator import State
+from .simulator_state import State
 
 OPERATION = (
     Feature("committed", "1 once it is scheduled"),
