@@ -6,7 +6,7 @@ from ..core.engine import Program
 from ..core.errors import OptionError
 from ..core.graph import GraphSpec
 from ..core.schedule import Schedule
-from . import observe, observe_operations, simulator
+from . import observe, observe_costs, observe_operations, simulator
 from .instance import JobShopInstance
 from .objective import costs_of, machine_bounds, makespan_bound
 from .options import Options
@@ -37,7 +37,7 @@ COLUMNS = (
     "arrival",
     "earliest_start",
 )
-COST_COLUMNS = ("due_date", "operation_due_date", "slack", "weight")
+COST_COLUMNS = ("due_date", "operation_due_date", "slack", "weight", "action_mask")
 
 
 class Model:
@@ -87,19 +87,23 @@ class Model:
         return *sizes, _visits_once(instance), instance.objective, instance.classic
 
     def _spec(self) -> GraphSpec:
+        costs = self.costs
+        job_costs = observe_costs.JOB_COSTS * costs
         shared = dict(
-            resources=self.machines, actions=self.jobs, resource=observe.MACHINE, context=observe.CONTEXT,
-            candidate=observe.CANDIDATE,
+            resources=self.machines, actions=self.jobs, resource=observe.MACHINE,
+            context=observe.CONTEXT + observe_costs.CONTEXT_COSTS * costs,
+            candidate=observe.CANDIDATE + observe_costs.CANDIDATE_COSTS * costs,
         )  # fmt: skip
         if self.options.observation == "jobs":
             edges = self.jobs * (self.machines if self.complete else self.route)
             return GraphSpec(
-                works=self.jobs, edges=edges, work=observe.JOB, assignment=observe.OPERATION_EDGE,
+                works=self.jobs, edges=edges, work=observe.JOB + job_costs, assignment=observe.OPERATION_EDGE,
                 complete=self.complete, **shared,
             )  # fmt: skip
         nodes = self.jobs * self.route
         return GraphSpec(
-            works=nodes, edges=nodes, work=observe_operations.OPERATION, assignment=observe_operations.MACHINE_EDGE,
+            works=nodes, edges=nodes, work=observe_operations.OPERATION + job_costs,
+            assignment=observe_operations.MACHINE_EDGE,
             precedences=2 * nodes, precedence=observe_operations.ARC, static=("assignment", "assignment_attr"),
             **shared,
         )  # fmt: skip
@@ -162,6 +166,7 @@ class Model:
         for name, array in (arrays | self._cost_arrays(instance)).items():
             row[name] = self._pad(name, np.asarray(array, np.int32))
         row["mean_duration"] = np.asarray(max(content.sum() / real.sum(), 1.0), np.float32)
+        row |= _means(instance)
         row["cost_scale"] = np.asarray(instance.scale, np.int64)
         row["worst_cost"] = np.asarray(instance.worst_cost, np.int64)
         return row
@@ -204,6 +209,15 @@ def _one_objective(instances: list[JobShopInstance]) -> str:
     if len(found) > 1:
         raise OptionError(f"instances of different objectives cannot share an environment: {', '.join(found)}")
     return found[0]
+
+
+def _means(instance: JobShopInstance) -> dict[str, np.ndarray]:
+    """Reciprocals of the mean price of time and of the mean cost of being late at all."""
+    costs = costs_of(instance)
+    price = costs.makespan + costs.lateness + (costs.flow + costs.tardy).mean()
+    stake = costs.late.mean()
+    means = {"by_price": 1 / price if price else 0.0, "by_stake": 1 / stake if stake else 0.0}
+    return {name: np.asarray(value, np.float32) for name, value in means.items()}
 
 
 def _operation_due(instance: JobShopInstance) -> np.ndarray:

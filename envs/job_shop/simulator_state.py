@@ -39,6 +39,8 @@ FIELDS = (
     Field("due", "bank job_cost", "due date; DISTANT where the job has none"),
     Field("operation_due", "bank job_cost operation", "due date of the operation, its share of the job's work"),
     Field("job_weight", "bank job_cost", "weight of the job"),
+    Field("by_price", "bank", "1 / mean over jobs of what a unit of time costs one that is late", "float32"),
+    Field("by_stake", "bank", "1 / mean over jobs of late_cost; 0 where that is 0", "float32"),
     Field("cost_scale", "bank", "what rewards are a share of", "int64"),
     Field("worst_cost", "bank", "objective of the schedule of worst_makespan", "int64"),
     # What happened so far.
