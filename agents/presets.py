@@ -247,7 +247,7 @@ PRESETS: dict[str, dict[str, Preset]] = {
     "soc": _SOC,
     "vm": _VM,
 }
-_DUE_DATE_RULES = ("edd", "odd", "mdd", "mod", "psk", "mddc", "atc", "covert", "slack", "slack/op", "cr")
+_DUE_DATE_RULES = ("edd", "odd", "mdd", "mod", "wmdd", "psk", "mddc", "atc", "covert", "slack", "slack/op", "cr")
 # It begins near the rules at their best: what starts first, and of these the modified operation due date.
 PRESETS["job_shop"]["tardiness-10x5"] = _job_shop(
     "total tardiness of 10 jobs on 5 machines, due dates tight and less tight; some ten minutes on two cores",

@@ -34,10 +34,16 @@ SHOPS = ["ft06", "la01", "6x6:0-1", "4x3:0-1", "3x5:0"]
 GRAPHS = ["topcuoglu", "insertion", "random-12:0", "random-12:9", "cholesky-4-2g2c:0"]
 STREAMS = ["radio-small-50x3:0", "socrates-mix-50x4:0", "topcuoglu", "random-12:0"]
 
+LATE_SHOPS = ["tardiness-4x3:0-1", "tardiness-6x2-12:0", "single-6:0-2", "single-20-8-2:1"]
+
 CLUSTERS = ["plateau", "hosts-3:0-1", "affinity-4-20:0", "hosts-6:3"]
 MACROS = ["small:1", "small:3", "plateau", "hosts-8:2"]  # there are some in each, in the first two for long
 CHURN = ["churn-2-4:0-1", "churn-3-6:0", "churn-2-3:0"]
 PODS = ["pods-3x4:0-1", "pods-4x3:0-1"]
+
+
+def dated(preset: str, instances: list[str] | None = None, **options) -> Setting:
+    return Setting(options, instances or [f"{preset}:0-3"], {"preset": preset})
 
 
 def planned(**options) -> Setting:
@@ -73,7 +79,15 @@ FAMILIES = {
             "forced_moves": [True, False],
             "observation": ["jobs", "operations"],
         },
-    ),
+    )
+    + [
+        dated("tardiness-4x3", LATE_SHOPS),
+        dated("tardiness-5x2-11", LATE_SHOPS, construction="insertion", observation="operations"),
+        dated("weighted-single-7", construction="non-delay", observation="operations"),
+        dated("weighted-tardy-4x3", construction=0.4),
+        dated("lateness-3x4", forced_moves=False),
+        dated("flow-4x4", construction="insertion"),
+    ],
     "soc": [
         planned(),
         planned(insertion=False, choice=0, pilot="rank-oct", observation="ready"),
@@ -104,6 +118,7 @@ FAMILIES = {
     ],
 }
 
+DUE_DATE_RULES = {"edd", "odd", "mdd", "mod", "wmdd", "psk", "mddc", "atc", "covert", "slack", "slack/op", "cr"}
 PLANNERS = {"pilot", "lookahead", "best-rule"}
 VM_PLANNERS = {"swap", "beam", "repack", "pop", "mip-reduced", "mip"}
 MACRO_RULES = {"macro-greedy", "macro-quick"}
@@ -111,7 +126,7 @@ MACRO_RULES = {"macro-greedy", "macro-quick"}
 STUBBORN = {"no-op", "mip-replan", *MACRO_RULES}
 # Family: problems for its policies, small instances and the options of a world, and who cannot take them.
 PROBLEMS = {
-    "job_shop": [(SHOPS, {}, set())],
+    "job_shop": [(SHOPS, {}, {*DUE_DATE_RULES, "wspt", "dp"}), (LATE_SHOPS, {}, {"wspt", "dp"})],
     "soc": [
         (GRAPHS, {}, set()),
         (["socrates-mix-50x2:0", "topcuoglu", "socrates-50x2:1"], {"noise": "gaussian", "sigma": 0.3}, PLANNERS),
