@@ -70,9 +70,14 @@ def weighted_modified_due_date(c: Columns) -> torch.Tensor:
     return torch.maximum(c.due_date - now(c), c.remaining_work).double() / c.weight.clamp_min(1)
 
 
+def candidates(c: Columns) -> torch.Tensor:
+    """(B, A), 1 for each job that may be chosen; waiting is none."""
+    return c.action_mask * (c.next_machine >= 0)
+
+
 def _mean_length(c: Columns) -> torch.Tensor:
     """Mean processing time of the candidates, (B, 1), at least one unit."""
-    legal = c.action_mask
+    legal = candidates(c)
     count = legal.sum(dim=1, keepdim=True).clamp_min(1)
     return ((c.processing_time * legal).sum(dim=1, keepdim=True).double() / count).clamp_min(1.0)
 
@@ -112,7 +117,7 @@ def mdd_challenger(c: Columns) -> torch.Tensor:
     (Algorithm 1) it swaps neighbours in a list sorted by due date only where an earlier due date stands behind a later
     one, which is nowhere, so that it is EDD.
     """
-    legal, time = c.action_mask, now(c)
+    legal, time = candidates(c), now(c)
     length = c.remaining_work.double()
     longest = (c.remaining_work * legal).amax(dim=1, keepdim=True)
     mean = (c.remaining_work * legal).sum(dim=1, keepdim=True) / legal.sum(dim=1, keepdim=True).clamp_min(1)
@@ -128,10 +133,11 @@ def panwalkar_smith_koulamas(c: Columns) -> torch.Tensor:
     The job at hand is taken when it would be late anyway, or no more on time after the next one; a job behind it with
     an earlier due date takes its place.
     """
-    order = _ranks(c.action_mask, c.remaining_work, c.due_date).argsort(dim=1)
+    legal = candidates(c)
+    order = _ranks(legal, c.remaining_work, c.due_date).argsort(dim=1)
     time = now(c).gather(1, order)
     length, due = c.remaining_work.gather(1, order), c.due_date.gather(1, order)
-    legal = c.action_mask.gather(1, order) == 1
+    legal = legal.gather(1, order) == 1
     at = torch.zeros_like(order[:, 0])
     its_due, taken = due[:, 0], time[:, 0] + length[:, 0] >= due[:, 0]
     for k in range(1, order.shape[1]):

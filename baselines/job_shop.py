@@ -12,12 +12,17 @@ from . import due_date_rules as due
 BEST = {"construction": "non-delay"}
 
 
-def _rule(key, doc: str) -> Rule:
-    return Rule(key, doc, options=BEST)
+def _never_waits(key):
+    """Where waiting is an action, a rule takes it last."""
+    return lambda c: key(c).double().masked_fill(c.next_machine < 0, float("inf"))
+
+
+def _rule(key, doc: str, kind=Rule) -> Rule:
+    return kind(_never_waits(key), doc, options=BEST)
 
 
 def _due(key, doc: str) -> Rule:
-    return due.DueDateRule(key, doc, options=BEST)
+    return _rule(key, doc, due.DueDateRule)
 
 
 def _cp_sat(instance, limits: Limits) -> Answer:
@@ -52,10 +57,10 @@ POLICIES = {
     ),
     "fifo": _rule(lambda c: c.arrival, "first to arrive at the machine first"),
     "lifo": _rule(lambda c: -c.arrival, "last to arrive at the machine first"),
-    "wspt": due.WeightRule(
+    "wspt": _rule(
         lambda c: c.processing_time.double() / c.weight.clamp_min(1),
         "smallest ratio of processing time to weight first (Smith 1956)",
-        options=BEST,
+        due.WeightRule,
     ),
     "edd": _due(lambda c: c.due_date, "earliest due date first (Jackson 1955)"),
     "odd": _due(lambda c: c.operation_due_date, "earliest operation due date first (Kanet and Hayya 1982)"),

@@ -6,7 +6,7 @@ from ..core.engine import Program
 from ..core.errors import OptionError
 from ..core.graph import GraphSpec
 from ..core.schedule import Schedule
-from . import observe, observe_costs, observe_operations, simulator
+from . import observe, observe_costs, observe_operations, observe_wait, simulator
 from .instance import JobShopInstance
 from .objective import costs_of, machine_bounds, makespan_bound
 from .options import Options
@@ -67,7 +67,10 @@ class Model:
         self.route = max(instance.duration.shape[1] for instance in instances)
         self.longest_queue = max(int(_count(instance).max()) for instance in instances)
         self.complete = all(_visits_once(instance) for instance in instances)
+        self.actions = self.jobs + self.options.waits
         self.horizon = self.decisions = max(int(instance.operations.sum()) for instance in instances)
+        if self.options.waits:  # each time for longer, until an operation ends or a job is released
+            self.horizon += self.decisions + self.jobs
         self.program = PROGRAMS[self.options.observation]
         self.spec = self._spec()
         self.sizes = self._sizes()
@@ -75,6 +78,7 @@ class Model:
         self.settings = {
             "delta": round((delta or 0.0) * 1_000_000),
             "insertion": int(delta is None),
+            "waits": int(self.options.waits),
             "forced_moves": int(self.options.forced_moves),
             "arcs": int(self.options.observation == "operations"),
             "costs": int(self.costs),
@@ -87,12 +91,12 @@ class Model:
         return *sizes, _visits_once(instance), instance.objective, instance.classic
 
     def _spec(self) -> GraphSpec:
-        costs = self.costs
+        costs, waits = self.costs, self.options.waits
         job_costs = observe_costs.JOB_COSTS * costs
         shared = dict(
-            resources=self.machines, actions=self.jobs, resource=observe.MACHINE,
+            resources=self.machines, actions=self.actions, resource=observe.MACHINE,
             context=observe.CONTEXT + observe_costs.CONTEXT_COSTS * costs,
-            candidate=observe.CANDIDATE + observe_costs.CANDIDATE_COSTS * costs,
+            candidate=observe.CANDIDATE + observe_costs.CANDIDATE_COSTS * costs + observe_wait.WAITING * waits,
         )  # fmt: skip
         if self.options.observation == "jobs":
             edges = self.jobs * (self.machines if self.complete else self.route)
@@ -112,7 +116,8 @@ class Model:
         spec, nodes = self.spec, self.jobs * self.route
         keep_order = self.options.delta is None or self.options.observation == "operations"
         return {
-            "job": self.jobs, "operation": self.route, "machine": self.machines, "action": self.jobs,
+            "job": self.jobs, "operation": self.route, "machine": self.machines, "action": self.actions,
+            "action_cost": self.actions if self.costs else 0, "held": self.jobs if self.options.waits else 0,
             "place": self.longest_queue if keep_order else 0,
             "job_cost": self.jobs if self.costs else 0,
             "node": nodes if self.options.observation == "operations" else 0,

@@ -12,6 +12,7 @@ import warp as wp
 from ..core.features import clip
 from ..core.graph import Feature
 from .observe_costs import show_candidate_costs, show_context_costs, show_job_costs
+from .observe_wait import show_wait
 from .simulator_state import LATEST, State
 
 JOB = (
@@ -343,6 +344,8 @@ def show_rest(s: State, i: int, total: int, bound: int, largest: int, by_p: floa
         show_machine(s, i, k, bound, largest, by_p, by_left)
     count = show_candidates(s, i, bound, largest, by_p, by_left)
     show_context(s, i, total, count, largest, by_left)
+    if s.waits == 1:
+        show_wait(s, i, by_p)
     if s.costs == 1:
         show_candidate_costs(s, i, 8, by_p)
         show_context_costs(s, i, 6)

@@ -8,6 +8,7 @@ A decision commits the next operation of one job. Which jobs may be chosen is th
   schedules, ``delta = 1`` active ones. A committed operation is appended to its machine. Operations of length zero wait
   for their machine like any other, although a schedule may let them overlap.
 - insertion (Zhang et al. 2020, L2D): the next operation of any job, placed in the first gap of its machine that fits.
+- wait (Tassel et al. 2023): the jobs that could start first, on any machine, or none of them yet; see simulator_wait.
 
 Ties between operations with the same earliest completion go to the lowest job. The reward of a step is the decrease of
 a lower bound of the makespan divided by the bound at the start, so that an episode's return is 1 - makespan / initial
@@ -20,6 +21,7 @@ import warp as wp
 from ..core.rng import instance_of
 from .simulator_cost import account, begin_costs, reward_of_cost
 from .simulator_state import LATEST, State
+from .simulator_wait import choose_now, put_off
 
 
 @wp.func
@@ -54,6 +56,8 @@ def gap_start(s: State, i: int, k: int, position: int, arrival: int):
 def start_of_next(s: State, i: int, j: int, k: int):
     """Earliest start of job j's next operation, on machine k."""
     arrival = s.arrival[i, j]
+    if s.waits == 1:
+        return s.earliest_start[i, j]
     if s.insertion == 1:
         return gap_start(s, i, k, first_gap(s, i, k, arrival, s.processing_time[i, j]), arrival)
     return wp.max(arrival, s.free[i, k])
@@ -97,11 +101,13 @@ def choose(s: State, i: int):
     n = s.jobs[s.instance[i]]
     if s.left[i] == 0:
         s.focus[i] = -1
-        for j in range(n):
+        for j in range(s.action_mask.shape[1]):
             s.action_mask[i, j] = wp.int8(0)
         return 0
     if s.insertion == 1:
         return choose_any(s, i)
+    if s.waits == 1:
+        return choose_now(s, i)
     completion = int(LATEST)
     focus = int(-1)
     for j in range(n):
@@ -225,6 +231,8 @@ def reset(s: State, i: int):
         s.action_mask[i, j] = wp.int8(0)
         s.next_machine[i, j] = -1
         s.remaining_operations[i, j] = 0
+    for j in range(s.hold.shape[1]):
+        s.hold[i, j] = 0
     for k in range(s.machines[b]):
         s.free[i, k] = 0
         s.load[i, k] = s.machine_load[b, k]
@@ -248,21 +256,24 @@ def reset(s: State, i: int):
 
 @wp.func
 def step(s: State, i: int, action: int):
-    """Commit the next operation of job ``action``; an illegal action counts as the worst schedule."""
+    """Commit the next operation of job ``action``, or wait; an illegal action counts as the worst schedule."""
     b = s.instance[i]
     if s.terminated[i] == wp.int8(0):
         s.steps[i] = s.steps[i] + 1
-        legal = action >= 0 and action < s.jobs[b]
+        legal = action >= 0 and action < s.action_mask.shape[1]
         if legal:
             legal = s.action_mask[i, action] == wp.int8(1)
         if legal:
-            commit(s, i, action)
+            if action < s.jobs[b]:
+                commit(s, i, action)
+            else:
+                put_off(s, i)
             settle(s, i)
         else:
             s.illegal[i] = wp.int8(1)
             s.terminated[i] = wp.int8(1)
             s.bound[i] = s.worst_makespan[b]
-            for j in range(s.jobs[b]):
+            for j in range(s.action_mask.shape[1]):
                 s.action_mask[i, j] = wp.int8(0)
         if s.costs == 1:
             account(s, i)

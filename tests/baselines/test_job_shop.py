@@ -45,6 +45,7 @@ class Stand:
 
     mask = torch.ones(1, 4, dtype=torch.int8)
     columns = {
+        "next_machine": torch.tensor([[0, 0, 0, 0]], dtype=torch.int32),
         "processing_time": torch.tensor([[4, 2, 9, 5]], dtype=torch.int32),
         "remaining_work": torch.tensor([[20, 30, 9, 25]], dtype=torch.int32),
         "remaining_operations": torch.tensor([[5, 3, 1, 6]], dtype=torch.int32),

@@ -75,7 +75,7 @@ FAMILIES = {
     "job_shop": product(
         SHOPS,
         {
-            "construction": ["active", "non-delay", "insertion", 0.3],
+            "construction": ["active", "non-delay", "insertion", 0.3, "wait"],
             "forced_moves": [True, False],
             "observation": ["jobs", "operations"],
         },
@@ -87,6 +87,7 @@ FAMILIES = {
         dated("weighted-tardy-4x3", construction=0.4),
         dated("lateness-3x4", forced_moves=False),
         dated("flow-4x4", construction="insertion"),
+        dated("tardiness-4x3-13", construction="wait", observation="operations"),
     ],
     "soc": [
         planned(),
