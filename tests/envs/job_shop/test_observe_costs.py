@@ -1,12 +1,15 @@
 """Features of due dates and prices, recomputed from the instance and the schedule so far."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dispatchgym.envs.core.simulation import Simulation
-from dispatchgym.envs.job_shop import observe, observe_costs, observe_operations
+from dispatchgym.envs.job_shop import observe, observe_costs, observe_operations, observe_wait
 from dispatchgym.envs.job_shop.model import Model
 from dispatchgym.envs.job_shop.objective import costs_of
 from dispatchgym.envs.job_shop.options import Options
@@ -120,6 +123,13 @@ def test_features_are_what_they_say(random_shop, dated, legal, construction, kin
         cost = within(int(simulation.engine.tensors["cost"][0]) / shop.scale, observe_costs.CONTEXT_COSTS[1])
         assert now["context"][len(observe.CONTEXT) :] == pytest.approx([late, cost], abs=2e-4)
         simulation.step(legal(simulation.mask, rng))
+
+
+def test_the_page_describes_them():
+    page = (Path(observe_costs.__file__).parent / "README.md").read_text("utf-8")
+    shown = re.findall(r"^\| `(\w+)` \| (.+) \| (\S+ \.\. \S+) \|$", page, re.MULTILINE)
+    tables = (observe_costs.JOB_COSTS, observe_costs.CANDIDATE_COSTS, observe_costs.CONTEXT_COSTS, observe_wait.WAITING)
+    assert shown == [(f.name, f.doc, f"{f.low:g} .. {f.high:g}") for table in tables for f in table]
 
 
 @pytest.mark.parametrize("kind", ["jobs", "operations"])
