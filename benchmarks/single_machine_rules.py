@@ -53,8 +53,8 @@ def table(jobs: int, instances: int) -> str:
     lines = [
         "# Rules for total tardiness on one machine\n",
         f"`single-{jobs}:0-{instances - 1}`: {instances} instances of {jobs} jobs, {CLASSES} classes in turn,",
-        f"{len(late)} with an optimum above 0 (mean {late.mean():.0f}). Ties go to the first job, of MDDC and PSK to the",
-        "shorter one.",
+        f"{len(late)} with an optimum above 0 (mean {late.mean():.0f}). Ties go to the first job, of MDDC and PSK to",
+        "the shorter one.",
         f"{datetime.date.today()}.\n",
         "| " + " | ".join(head) + " |",
         "| --- |" + " ---: |" * (len(head) - 1),

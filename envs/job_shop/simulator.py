@@ -31,7 +31,7 @@ def next_instance(s: State, i: int):
     return instance_of(s.seed[0], i // s.group, groups, s.episode[i], s.instances, s.shuffled)
 
 
-@wp.func
+@wp.func(inline=False)
 def first_gap(s: State, i: int, k: int, arrival: int, duration: int):
     """Position on machine k's timeline of the first gap that takes ``duration`` from ``arrival`` on."""
     position = int(0)
@@ -52,7 +52,7 @@ def gap_start(s: State, i: int, k: int, position: int, arrival: int):
     return wp.max(arrival, s.timeline_end[i, k, position - 1])
 
 
-@wp.func
+@wp.func(inline=True)
 def start_of_next(s: State, i: int, j: int, k: int):
     """Earliest start of job j's next operation, on machine k."""
     arrival = s.arrival[i, j]
@@ -63,7 +63,7 @@ def start_of_next(s: State, i: int, j: int, k: int):
     return wp.max(arrival, s.free[i, k])
 
 
-@wp.func
+@wp.func(inline=True)
 def look_at(s: State, i: int, j: int):
     """Fill job j's columns for its next operation."""
     b = s.instance[i]
@@ -76,7 +76,7 @@ def look_at(s: State, i: int, j: int):
         s.processing_time[i, j] = 0
 
 
-@wp.func
+@wp.func(inline=False)
 def choose_any(s: State, i: int):
     """Insertion: every unfinished job is a candidate; returns their number."""
     count = int(0)
@@ -95,7 +95,7 @@ def choose_any(s: State, i: int):
     return count
 
 
-@wp.func
+@wp.func(inline=True)
 def choose(s: State, i: int):
     """Find the candidates among the jobs' next operations; returns their number."""
     n = s.jobs[s.instance[i]]
@@ -140,7 +140,7 @@ def choose(s: State, i: int):
     return count
 
 
-@wp.func
+@wp.func(inline=False)
 def place(s: State, i: int, k: int, position: int, node: int, start: int, end: int):
     """Put an operation at a position of machine k's timeline, moving what stands behind it."""
     last = s.machine_operations[s.instance[i], k] - s.queue[i, k]
@@ -163,7 +163,7 @@ def place(s: State, i: int, k: int, position: int, node: int, start: int, end: i
             s.predecessor[i, s.timeline_node[i, k, position + 1]] = node
 
 
-@wp.func
+@wp.func(inline=True)
 def commit(s: State, i: int, j: int):
     """Schedule job j's next operation at its earliest start and update what follows from it."""
     b = s.instance[i]
@@ -199,7 +199,7 @@ def commit(s: State, i: int, j: int):
     s.bound[i] = bound
 
 
-@wp.func
+@wp.func(inline=True)
 def settle(s: State, i: int):
     """Find the candidates; apply moves without an alternative until there is a choice or the end."""
     count = choose(s, i)
@@ -213,7 +213,7 @@ def settle(s: State, i: int):
             s.action_mask[i, 0] = wp.int8(1)
 
 
-@wp.func
+@wp.func(inline=True)
 def reset(s: State, i: int):
     """Begin an episode of environment i on instance ``s.instance[i]``."""
     b = s.instance[i]
@@ -254,7 +254,7 @@ def reset(s: State, i: int):
         settle(s, i)
 
 
-@wp.func
+@wp.func(inline=True)
 def step(s: State, i: int, action: int):
     """Commit the next operation of job ``action``, or wait; an illegal action counts as the worst schedule."""
     b = s.instance[i]

@@ -43,7 +43,7 @@ def bound_of_cost(s: State, i: int):
     return total + wp.int64(s.lateness_cost[b]) * wp.int64(lateness)
 
 
-@wp.func
+@wp.func(inline=False)
 def begin_costs(s: State, i: int):
     """The columns that stay in an episode, and the bound before anything is decided."""
     b = s.instance[i]
@@ -70,7 +70,7 @@ def show_costs(s: State, i: int):
             s.operation_due_date[i, j] = s.operation_due[b, j, s.next_operation[i, j]]
 
 
-@wp.func
+@wp.func(inline=False)
 def account(s: State, i: int):
     """Bring bound and columns up to date after a decision and all that it forced."""
     if s.illegal[i] == wp.int8(1):
@@ -80,7 +80,7 @@ def account(s: State, i: int):
         show_costs(s, i)
 
 
-@wp.func
+@wp.func(inline=False)
 def reward_of_cost(s: State, i: int):
     """What the bound grew by since the last reward, as a share of the objective's scale, negative."""
     reward = float(s.rewarded_cost[i] - s.cost[i]) / float(s.cost_scale[s.instance[i]])

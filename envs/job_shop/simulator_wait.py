@@ -10,7 +10,7 @@ import warp as wp
 from .simulator_state import LATEST, State
 
 
-@wp.func
+@wp.func(inline=False)
 def choose_now(s: State, i: int):
     """Find who could start first, and when others could; returns the number of candidates, waiting included."""
     n = s.jobs[s.instance[i]]
@@ -43,7 +43,7 @@ def choose_now(s: State, i: int):
     return count
 
 
-@wp.func
+@wp.func(inline=False)
 def put_off(s: State, i: int):
     """Wait: nothing starts before another job could."""
     for j in range(s.jobs[s.instance[i]]):
