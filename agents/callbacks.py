@@ -83,7 +83,8 @@ class Watch(BaseCallback):
     def _gap(self, policy) -> tuple[float, list]:
         schedules = [answer.schedule for answer in solve(policy, self.instances, self.limits)]
         values = np.array([schedule.metrics()[schedule.instance.objective] for schedule in schedules])
-        gaps = [self.entry.gap(value, known) for value, known in zip(values, self.best_known, strict=True)]
+        scales = [getattr(instance, "gap_scale", None) for instance in self.instances]
+        gaps = [self.entry.gap(*row) for row in zip(values, self.best_known, scales, strict=True)]
         return float(np.mean(gaps)), schedules
 
     def _on_training_start(self) -> None:

@@ -73,7 +73,7 @@ def _evaluate_set(preset: Preset, family_name: str, policy, names: list[str], li
 def _with_reference(result: Result, known: Result, reference: str) -> Result:
     """A later result with the bounds of the earlier ones, and its gap."""
     if reference:
-        gap = registry.family(result.family).gap(result.value, known.value)
+        gap = registry.family(result.family).gap(result.value, known.value, result.scale)
         return dataclasses.replace(result, gap=gap)
     return dataclasses.replace(result, lower_bound=known.lower_bound, best_known=known.best_known, gap=None)
 

@@ -336,6 +336,24 @@ PRESETS: dict[str, dict[str, Preset]] = {
     "vm": _VM,
     "llm": _LLM,
 }
+_DUE_DATE_RULES = ("edd", "odd", "mdd", "mod", "wmdd", "psk", "mddc", "atc", "covert", "slack", "slack/op", "cr")
+# It begins near the rules at their best: what starts first, and of these the modified operation due date.
+PRESETS["job_shop"]["tardiness-10x5"] = _job_shop(
+    "total tardiness of 10 jobs on 5 machines, due dates tight and less tight; some ten minutes on two cores",
+    "tardiness-10x5 tardiness-10x5-20",
+    600_000,
+    held_out={"k = 1.5": ["tardiness-10x5:0-49"], "k = 2": ["tardiness-10x5-20:0-49"]},
+    watched=["tardiness-10x5-20:50-99"],
+    rules=(*_JOB_SHOP_RULES, *_DUE_DATE_RULES),
+    network={
+        "width": 32,
+        "hidden": 32,
+        "prior": {"start_delay": -10.0, "modified_operation_due": -6.0, "urgency": 3.0, "delay_cost": -3.0},
+    },
+    exact=("cp-sat", 5.0),
+    reference="atc",
+    samples=16,
+)
 DEFAULT = {"job_shop": "main", "soc": "random-plan", "vm": "medium", "llm": "route-prefix"}
 
 

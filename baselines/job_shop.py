@@ -7,12 +7,22 @@ best, unless told otherwise.
 
 from ..envs.core.policies import RandomRule, Rule
 from ..envs.core.solvers import Answer, Exact, Limits
+from . import due_date_rules as due
 
 BEST = {"construction": "non-delay"}
 
 
-def _rule(key, doc: str) -> Rule:
-    return Rule(key, doc, options=BEST)
+def _never_waits(key):
+    """Where waiting is an action, a rule takes it last."""
+    return lambda c: key(c).double().masked_fill(c.next_machine < 0, float("inf"))
+
+
+def _rule(key, doc: str, kind=Rule) -> Rule:
+    return kind(_never_waits(key), doc, options=BEST)
+
+
+def _due(key, doc: str) -> Rule:
+    return _rule(key, doc, due.DueDateRule)
 
 
 def _cp_sat(instance, limits: Limits) -> Answer:
@@ -20,6 +30,19 @@ def _cp_sat(instance, limits: Limits) -> Answer:
 
     answer = solve_job_shop(instance, time_limit=limits.time_limit, seed=limits.seed)
     return Answer(answer.schedule, answer.runtime_s, answer.bound, answer.status)
+
+
+def _dynamic_program(instance, limits: Limits) -> Answer:
+    from .single_machine import solve_single_machine
+
+    answer = solve_single_machine(instance)
+    return Answer(answer.schedule, answer.runtime_s, answer.objective, "optimal")
+
+
+def _one_machine(instance, options) -> bool:
+    from .single_machine import why_not
+
+    return why_not(instance) is None
 
 
 POLICIES = {
@@ -34,6 +57,31 @@ POLICIES = {
     ),
     "fifo": _rule(lambda c: c.arrival, "first to arrive at the machine first"),
     "lifo": _rule(lambda c: -c.arrival, "last to arrive at the machine first"),
+    "wspt": _rule(
+        lambda c: c.processing_time.double() / c.weight.clamp_min(1),
+        "smallest ratio of processing time to weight first (Smith 1956)",
+        due.WeightRule,
+    ),
+    "edd": _due(lambda c: c.due_date, "earliest due date first (Jackson 1955)"),
+    "odd": _due(lambda c: c.operation_due_date, "earliest operation due date first (Kanet and Hayya 1982)"),
+    "mdd": _due(due.modified_due_date, "earliest modified due date first (Baker and Bertrand 1982)"),
+    "mod": _due(due.modified_operation_due_date, "earliest modified operation due date (Baker and Kanet 1983)"),
+    "wmdd": _due(due.weighted_modified_due_date, "smallest weighted modified due date first (Kanet and Li 2004)"),
+    "psk": _due(due.panwalkar_smith_koulamas, "one pass in order of length (Panwalkar, Smith and Koulamas 1993)"),
+    "mddc": _due(due.mdd_challenger, "MDD with terms found by a language model (Cetinkaya et al. 2025)"),
+    "atc": _due(due.apparent_tardiness_cost, "largest apparent tardiness cost (Vepsalainen and Morton 1987)"),
+    "covert": _due(due.cost_over_time, "largest expected cost of tardiness over time (Carroll 1965)"),
+    "slack": _due(lambda c: c.slack, "least slack first (Conway 1965)"),
+    "slack/op": _due(
+        lambda c: c.slack.double() / c.remaining_operations.clamp_min(1),
+        "least slack for each operation to come (Conway 1965)",
+    ),
+    "cr": _due(due.critical_ratio, "smallest critical ratio first (Berry and Rao 1975)"),
     "random": RandomRule(options=BEST),
     "cp-sat": Exact(_cp_sat, "constraint programming (OR-Tools CP-SAT); proves the optimum when given time"),
+    "dp": Exact(
+        _dynamic_program,
+        "dynamic program over subsets for one machine and up to 20 jobs (Held and Karp 1962); always optimal",
+        accepts=_one_machine,
+    ),
 }

@@ -50,7 +50,6 @@ register(
         instances="dispatchgym.instances.llm",
         baselines="dispatchgym.baselines.llm",
         environments={"dispatchgym/LLMAdmission-v0": {}},
-        differences=True,
     )
 )
 

@@ -1,6 +1,7 @@
 """Settings of the whole suite, and what several folders of tests share."""
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from dispatchgym.envs.core.errors import OptionError
 from dispatchgym.envs.job_shop.instance import JobShopInstance
+from dispatchgym.envs.job_shop.objective import MEASURES
 from dispatchgym.envs.llm import options as llm_options
 from dispatchgym.envs.llm.instance import LLMInstance
 from dispatchgym.envs.soc.conditions import NOISES, ROUNDINGS
@@ -52,6 +54,27 @@ def _random_shop(rng: np.random.Generator, general: bool = True, shortest: int =
 def random_shop():
     """See _random_shop."""
     return _random_shop
+
+
+def _dated(shop: JobShopInstance, rng: np.random.Generator, objective: str | None = None) -> JobShopInstance:
+    """A job shop with due dates, some of them before 0 and some never missed, and with weights.
+
+    Args:
+        shop: jobs without due dates.
+        rng: the source of randomness.
+        objective: what is minimised; any measure or mix when left out.
+    """
+    if objective is None:
+        terms = rng.choice(MEASURES, int(rng.integers(1, 4)), replace=False)
+        objective = " + ".join(f"{rng.integers(1, 5)} {name}" for name in terms)
+    due = rng.integers(-5, max(shop.total_work, 1) + 10, shop.jobs)
+    return replace(shop, due=due, weight=rng.integers(1, 5, shop.jobs), objective=objective)
+
+
+@pytest.fixture(scope="session")
+def dated():
+    """See _dated."""
+    return _dated
 
 
 def _random_graph(rng: np.random.Generator, elements: int, name: str) -> JobGraph:

@@ -80,6 +80,7 @@ def _result(name: str, instance: Instance, answer: Answer, reference, limits: Li
         lower_bound=lower,
         best_known=best,
         violations=violations,
+        scale=getattr(instance, "gap_scale", None),
         runtime_s=answer.runtime_s,
         device=limits.device,
         status=answer.status,

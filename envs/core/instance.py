@@ -8,7 +8,11 @@ import numpy as np
 
 @runtime_checkable
 class Instance(Protocol):
-    """A problem as frozen, validated numbers."""
+    """A problem as frozen, validated numbers.
+
+    Where its objective may be 0, so that no gap can be relative to it, an instance also has a ``gap_scale``: a number
+    that differences of objectives are shares of.
+    """
 
     family: ClassVar[str]
     name: str

@@ -34,8 +34,15 @@ class Family:
     environments: dict[str, dict] = field(default_factory=dict)
     differences: bool = False
 
-    def gap(self, value: float, reference: float) -> float | None:
-        """How far a value is above a reference: 0.18 is 18 %, or 18 points; None where the reference says nothing."""
+    def gap(self, value: float, reference: float, scale: float | None = None) -> float | None:
+        """How far a value is above a reference: 0.18 is 18 %, or 18 points; None where the reference says nothing.
+
+        Args:
+            value, reference: of the objective.
+            scale: of an instance whose objective may be 0: gaps are differences as a share of it.
+        """
+        if scale is not None:
+            return (value - reference) / scale
         if self.differences:
             return value - reference
         return value / reference - 1 if reference else None

@@ -29,6 +29,7 @@ class Result:
         lower_bound: proven, from the catalogue or the solver; None if unknown.
         best_known: best known value; None if unknown.
         gap: from value to best_known, see ``Family.gap``: 0.18 is 18 %, or points; None without both.
+        scale: what gaps are a share of where the objective may be 0; None where they are relative.
         violations: what is wrong with the schedule, in words; empty when feasible.
         runtime_s: wall time; for policies run in a batch, the instance's share.
         device: where it ran.
@@ -54,6 +55,7 @@ class Result:
     device: str = "cpu"
     status: str = ""
     gap: float | None = None
+    scale: float | None = None
     samples: int = 1
     options: dict[str, object] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=lambda: versions())
@@ -76,7 +78,7 @@ class Result:
                     f"{self.lower_bound}"
                 )
         if self.gap is None and self.value is not None and self.best_known is not None:
-            object.__setattr__(self, "gap", family(self.family).gap(self.value, self.best_known))
+            object.__setattr__(self, "gap", family(self.family).gap(self.value, self.best_known, self.scale))
 
     @property
     def problem(self) -> tuple[str, str]:

@@ -33,7 +33,7 @@ def relative(results: Sequence[Result], reference: str) -> list[Result]:
     return [
         result
         if result.value is None
-        else replace(result, gap=family(result.family).gap(result.value, value[result.problem]))
+        else replace(result, gap=family(result.family).gap(result.value, value[result.problem], result.scale))
         for result in results
     ]
 
@@ -127,6 +127,8 @@ def headroom(results: Sequence[Result], naive: str, rules: Sequence[str], exact:
 
 def _bound_gap(result: Result) -> float:
     """Gap of the lower bound, in hundredths, to what the gap of the result is to."""
+    if result.scale is not None:
+        return 100 * ((result.lower_bound - result.value) / result.scale + result.gap)
     if family(result.family).differences:
         return 100 * (result.lower_bound - result.value + result.gap)
     return 100 * (result.lower_bound * (1 + result.gap) / result.value - 1)
@@ -134,7 +136,7 @@ def _bound_gap(result: Result) -> float:
 
 def _unit(results: Sequence[Result]) -> str:
     """What gaps are in."""
-    return "points" if family(results[0].family).differences else "%"
+    return "points" if family(results[0].family).differences or results[0].scale is not None else "%"
 
 
 def to_json_lines(results: Sequence[Result]) -> str:

@@ -1,6 +1,7 @@
 """The job shop as Gymnasium environments: which instances are played, and the family's options as keyword arguments."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -8,7 +9,7 @@ from ..core import registry
 from ..core.env import DispatchEnv
 from ..core.errors import OptionError
 from ..core.vector_env import DispatchVectorEnv
-from .generator import generate
+from .generator import draw_instance, generate
 from .instance import JobShopInstance
 from .options import Options
 
@@ -16,12 +17,17 @@ LARGEST = 1000  # jobs or machines of a generated instance
 DEFAULT_SIZE = 6
 
 
-def _source(instance, jobs: int | None, machines: int | None):
+def _source(instance, jobs: int | None, machines: int | None, preset: str | None):
     """Turn the arguments into (instances, draw), one of them None."""
     if instance is not None:
-        if jobs is not None or machines is not None:
-            raise OptionError("give an instance, or the jobs and machines of generated ones, not both")
+        if jobs is not None or machines is not None or preset is not None:
+            raise OptionError("give an instance, or the jobs and machines of generated ones or a preset, not both")
         return registry.instances(instance, "job_shop"), None
+    if preset is not None:
+        if jobs is not None or machines is not None:
+            raise OptionError("give the jobs and machines of generated instances, or a preset, not both")
+        draw_instance(preset, np.random.default_rng(0))  # an unknown preset is refused here and not at the first reset
+        return None, partial(draw_instance, preset)
     jobs = DEFAULT_SIZE if jobs is None else jobs
     machines = DEFAULT_SIZE if machines is None else machines
     for name, value in (("jobs", jobs), ("machines", machines)):
@@ -40,6 +46,7 @@ class Env(DispatchEnv):
     Args:
         instance: a catalogue name or file, an instance, or a sequence of these; None generates random ones.
         jobs, machines: size of the generated instances, 6 each when left out.
+        preset: of the generated instances instead, such as ``"tardiness-10x5"`` or ``"single-20"``.
         construction, forced_moves, observation: see Options.
         render_mode: ``None``, ``"rgb_array"`` or ``"ansi"``.
 
@@ -55,13 +62,14 @@ class Env(DispatchEnv):
         instance: str | JobShopInstance | Sequence | None = None,
         jobs: int | None = None,
         machines: int | None = None,
+        preset: str | None = None,
         construction: str | float = "active",
         forced_moves: bool = True,
         observation: str = "jobs",
         render_mode: str | None = None,
     ):
         options = Options(construction, forced_moves, observation)
-        instances, draw = _source(instance, jobs, machines)
+        instances, draw = _source(instance, jobs, machines, preset)
         super().__init__("job_shop", instances, draw, options, render_mode)
 
 
@@ -74,11 +82,12 @@ class VectorEnv(DispatchVectorEnv):
         instance: str | JobShopInstance | Sequence | None = None,
         jobs: int | None = None,
         machines: int | None = None,
+        preset: str | None = None,
         construction: str | float = "active",
         forced_moves: bool = True,
         observation: str = "jobs",
         **batch,
     ):
         options = Options(construction, forced_moves, observation)
-        instances, draw = _source(instance, jobs, machines)
+        instances, draw = _source(instance, jobs, machines, preset)
         super().__init__("job_shop", num_envs, instances, draw, options, **batch)

@@ -5,9 +5,13 @@ import re
 import numpy as np
 
 from ..core.errors import OptionError, UnknownNameError
+from .due_dates import FORMS, DatedPreset, dated_preset
 from .instance import MAX_OPERATIONS, MAX_TIME, JobShopInstance
 
-PRESETS = ("6x6", "10x10", "15x15", "20x15", "20x20", "30x15", "30x20", "50x15", "50x20", "100x20")
+PRESETS = (
+    "6x6", "10x10", "15x15", "20x15", "20x20", "30x15", "30x20", "50x15", "50x20", "100x20",
+    "tardiness-10x5", "weighted-tardiness-10x10", "flow-10x5", "single-20", "weighted-single-20",
+)  # fmt: skip
 MAX_SEED = 2**32 - 1
 MODULUS = 2**31 - 1
 
@@ -15,6 +19,8 @@ MODULUS = 2**31 - 1
 FAMILY_TAG = 0x6A6F6273
 HELD_OUT_TAG = 1
 TRAINING_TAG = 2
+DATED_HELD_OUT_TAG = 3
+DATED_TRAINING_TAG = 4
 
 
 def generate(
@@ -73,7 +79,7 @@ def generate_batch(
 
 
 def preset_size(preset: str) -> tuple[int, int]:
-    """Jobs and machines of a preset such as ``"15x15"``; any size of that form is accepted.
+    """Jobs and machines of a preset such as ``"15x15"`` or ``"tardiness-10x5"``; any size of these forms is accepted.
 
     Raises:
         UnknownNameError: if it is not of that form.
@@ -82,31 +88,55 @@ def preset_size(preset: str) -> tuple[int, int]:
     >>> preset_size("20x15")
     (20, 15)
     """
-    match = re.fullmatch(r"([1-9][0-9]{0,6})x([1-9][0-9]{0,6})", preset)
-    if not match:
-        raise UnknownNameError("job shop preset", preset, [*PRESETS, "any JOBSxMACHINES"])
-    jobs, machines = map(int, match.groups())
+    match, dated = re.fullmatch(r"([1-9][0-9]{0,6})x([1-9][0-9]{0,6})", preset), dated_preset(preset)
+    if not match and not dated:
+        raise UnknownNameError("job shop preset", preset, [*PRESETS, "any JOBSxMACHINES", *FORMS])
+    jobs, machines = (dated.jobs, dated.machines) if dated else map(int, match.groups())
     _check_size(jobs, machines)
     return jobs, machines
 
 
 def preset_instance(preset: str, seed: int) -> JobShopInstance:
-    """The held-out instance of a size and seed, named ``"PRESET:SEED"``; the same on every machine.
+    """The held-out instance of a preset and seed, named ``"PRESET:SEED"``; the same on every machine.
 
-    It is drawn by ``generate`` with durations 1 to 99 from a stream of its own, which is none of the
-    streams of ``training_rng``. For sizes of a few operations equal instances may still turn up in
-    both by chance.
+    It is drawn by ``generate`` with durations 1 to 99, or as ``due_dates`` says, from a stream of its
+    own, which is none of the streams of training. For sizes of a few operations equal instances may
+    still turn up in both by chance. Presets with due dates share the shops of a size and seed.
 
     Args:
-        preset: the size, such as ``"15x15"``.
+        preset: the size, such as ``"15x15"``, or one of the forms of ``due_dates``, such as ``"tardiness-10x5"``.
         seed: 0 to ``MAX_SEED``.
 
     Raises:
-        UnknownNameError: if the preset is not a size.
+        UnknownNameError: if the preset is not known.
         OptionError: if the seed or the size is out of range.
     """
     jobs, machines = preset_size(preset)
-    return generate(jobs, machines, _stream(jobs, machines, HELD_OUT_TAG, seed), f"{preset}:{seed}")
+    name, dated = f"{preset}:{seed}", dated_preset(preset)
+    if dated:
+        return _dated_instance(dated, _stream(jobs, machines, DATED_HELD_OUT_TAG, seed), name, seed)
+    return generate(jobs, machines, _stream(jobs, machines, HELD_OUT_TAG, seed), name)
+
+
+def draw_instance(preset: str, rng: np.random.Generator) -> JobShopInstance:
+    """An instance of a preset from any source of randomness.
+
+    Args:
+        preset: as for ``preset_instance``.
+        rng: the source of randomness.
+    """
+    jobs, machines = preset_size(preset)
+    dated = dated_preset(preset)
+    if dated:
+        return _dated_instance(dated, rng, preset, int(rng.integers(2**31)))
+    return generate(jobs, machines, rng, preset)
+
+
+def _dated_instance(dated: DatedPreset, rng: np.random.Generator, name: str, place: int) -> JobShopInstance:
+    """An instance with due dates; ``place`` counts through the grid of single machines."""
+    if dated.kind == "single":
+        return dated.single(rng, name, place)
+    return dated.finish(generate(dated.jobs, dated.machines, rng, name))
 
 
 def training_instances(preset: str, count: int, seed: int, part: int) -> list[JobShopInstance]:
@@ -119,6 +149,11 @@ def training_instances(preset: str, count: int, seed: int, part: int) -> list[Jo
         part: which part of the run's stream, counted from 0.
     """
     jobs, machines = preset_size(preset)
+    dated = dated_preset(preset)
+    if dated:
+        rng = _stream(jobs, machines, DATED_TRAINING_TAG, seed, part)
+        first = int(rng.integers(2**31))  # so that every part begins somewhere else in the grid
+        return [_dated_instance(dated, rng, preset, first + place) for place in range(count)]
     duration, machine = generate_batch(count, jobs, machines, training_rng(jobs, machines, seed, part))
     return [JobShopInstance(preset, machines, d, m) for d, m in zip(duration, machine, strict=True)]
 

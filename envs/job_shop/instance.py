@@ -7,14 +7,16 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..core.errors import InstanceError, OptionError, UnknownNameError
+from ..core.errors import DispatchGymError, InstanceError, OptionError, UnknownNameError
 from ..core.files import read_text
 from ..core.instance import digest
-from ..core.text import LineReader
+from .objective import NEED_DUE_DATES, cost, name_of, parse_objective, scale
+from .reader import MAX_OPERATIONS, ShopReader
 
-MAX_OPERATIONS = 1_000_000  # jobs x longest route, so it caps the padded arrays as well
 MAX_TIME = 2**28  # the sum of all durations and the latest release stay below, so int32 sums cannot overflow
 MAX_FILE_BYTES = 32 * 2**20
+MAX_WEIGHT = 2**20
+MAX_COST = 2**53  # objectives stay below, so that int64 sums and floats hold them exactly
 STYLES = ("standard", "taillard")
 
 
@@ -32,6 +34,10 @@ class JobShopInstance:
         duration: (jobs, longest route) int32, processing times, at least 0.
         machine: (jobs, longest route) int32, the machine of each operation.
         release: (jobs,) int32, the earliest start of each job; zeros when left out.
+        due: (jobs,) int32, the due date of each job, which may lie before 0; None where there are none.
+        weight: (jobs,) int32, the weight of each job, at least 1; ones when left out.
+        objective: what is minimised: one of ``MEASURES`` or a mix of them, see ``parse_objective``. When left out, the
+            makespan; of jobs with due dates the total tardiness, weighted if there are weights.
 
     Raises:
         InstanceError: when the numbers do not make a job shop, naming the job and operation.
@@ -42,9 +48,11 @@ class JobShopInstance:
     duration: np.ndarray = field(repr=False)  # (jobs, longest route) int32
     machine: np.ndarray = field(repr=False)  # (jobs, longest route) int32
     release: np.ndarray | None = field(default=None, repr=False)  # (jobs,) int32
+    due: np.ndarray | None = field(default=None, repr=False)  # (jobs,) int32
+    weight: np.ndarray | None = field(default=None, repr=False)  # (jobs,) int32
+    objective: str | None = None
 
     family: ClassVar[str] = "job_shop"
-    objective: ClassVar[str] = "makespan"
 
     def __post_init__(self):
         if not isinstance(self.name, str) or not self.name or not self.name.isprintable():
@@ -55,20 +63,68 @@ class JobShopInstance:
         duration = _integers(self.duration, "duration", 2, self.name)
         machine = _integers(self.machine, "machine", 2, self.name)
         release = [0] * len(duration) if self.release is None else self.release
-        release = _integers(release, "release", 1, self.name)
-        if duration.shape != machine.shape or len(release) != len(duration):
-            shapes = f"duration {duration.shape}, machine {machine.shape} and release {release.shape}"
+        jobs = {"release": _integers(release, "release", 1, self.name)}
+        for what in ("due", "weight"):
+            if getattr(self, what) is not None:
+                jobs[what] = _integers(getattr(self, what), what, 1, self.name)
+        if duration.shape != machine.shape or any(len(values) != len(duration) for values in jobs.values()):
+            each = ", ".join(f"{what} {values.shape}" for what, values in jobs.items())
+            shapes = f"duration {duration.shape}, machine {machine.shape} and {each}"
             raise InstanceError(f"{shapes} do not agree on jobs and operations", self.name)
-        problem = _first_problem(machines, duration, machine, release)
+        problem = _first_problem(machines, duration, machine, **jobs)
         if problem:
             raise InstanceError(problem[0], self.name)
         longest = int((machine >= 0).sum(axis=1).max())
         object.__setattr__(self, "machines", machines)
-        fields = {"duration": duration[:, :longest], "machine": machine[:, :longest], "release": release}
-        for what, values in fields.items():
+        jobs.setdefault("weight", np.ones(len(duration)))
+        for what, values in {"duration": duration[:, :longest], "machine": machine[:, :longest], **jobs}.items():
             array = np.array(values, dtype=np.int32, order="C")
             array.setflags(write=False)
             object.__setattr__(self, what, array)
+        self._set_objective()
+
+    def _set_objective(self) -> None:
+        """Bring the objective into its one spelling, or choose it."""
+        chosen = self.objective
+        if chosen is None:
+            chosen = "makespan"
+            if self.due is not None:
+                chosen = "total_weighted_tardiness" if self.weighted else "total_tardiness"
+        try:
+            terms = parse_objective(chosen)
+        except DispatchGymError as error:
+            raise InstanceError(str(error), self.name) from error
+        missing = [name for name in terms if name in NEED_DUE_DATES]
+        if missing and self.due is None:
+            raise InstanceError(f"the objective {missing[0]} needs due dates", self.name)
+        object.__setattr__(self, "objective", name_of(terms))
+        if self.worst_cost >= MAX_COST:
+            raise InstanceError(f"the objective may reach {self.worst_cost}, limit {MAX_COST - 1}", self.name)
+
+    @property
+    def weighted(self) -> bool:
+        """Whether weights tell the jobs apart."""
+        return bool((self.weight != 1).any())
+
+    @property
+    def classic(self) -> bool:
+        """Whether it is a makespan problem without due dates or weights."""
+        return self.objective == "makespan" and self.due is None and not self.weighted
+
+    @cached_property
+    def worst_cost(self) -> int:
+        """The objective if every job completed when all work, done one after the other from the last release, is."""
+        return cost(self, np.full(self.jobs, int(self.release.max()) + self.total_work))
+
+    @cached_property
+    def scale(self) -> int:
+        """What rewards are a share of, see ``objective.scale``; of the makespan its lower bound."""
+        return scale(self)
+
+    @property
+    def gap_scale(self) -> int | None:
+        """What gaps are a share of where the objective may be 0 or less; None where gaps are relative."""
+        return self.scale if NEED_DUE_DATES & set(parse_objective(self.objective)) else None
 
     @property
     def jobs(self) -> int:
@@ -85,7 +141,10 @@ class JobShopInstance:
     @cached_property
     def digest(self) -> str:
         """Sixteen hexadecimal digits that depend on the numbers alone, not on the name."""
-        return digest(self.family, self.machines, self.duration, self.machine, self.release)
+        parts = [self.machines, self.duration, self.machine, self.release]
+        if not self.classic:  # what was published before there were due dates keeps its digest
+            parts += [self.objective, self.weight, *([] if self.due is None else [self.due])]
+        return digest(self.family, *parts)
 
     @cached_property
     def total_work(self) -> int:
@@ -112,7 +171,7 @@ def _integers(values, what: str, dimensions: int, name: str) -> np.ndarray:
     return array.astype(np.int64)
 
 
-def _first_problem(machines: int, duration, machine, release) -> tuple[str, str, int] | None:
+def _first_problem(machines: int, duration, machine, release, due=None, weight=None) -> tuple[str, str, int] | None:
     """The first thing wrong with the numbers: (message, the field it is in, the job), or None."""
     if not 1 <= machines <= MAX_OPERATIONS:
         return f"the number of machines must be 1 to {MAX_OPERATIONS}, got {machines}", "machine", 0
@@ -130,10 +189,11 @@ def _first_problem(machines: int, duration, machine, release) -> tuple[str, str,
             operation += index == 1  # that comparison starts at the second operation
             value = (machine if what == "machine" else duration)[job, operation]
             return f"job {job}, operation {operation}: {what} {value} {words}", what, job
-    wrong = (release < 0) | (release > MAX_TIME)
-    if wrong.any():
-        job = int(wrong.argmax())
-        return f"job {job}: release {release[job]} is not 0 to {MAX_TIME}", "release", job
+    rows = (("release", release, 0, MAX_TIME), ("due", due, -MAX_TIME, MAX_TIME), ("weight", weight, 1, MAX_WEIGHT))
+    for what, values, least, most in rows:
+        if values is not None and ((values < least) | (values > most)).any():
+            job = int(((values < least) | (values > most)).argmax())
+            return f"job {job}: {what} {values[job]} is not {least} to {most}", what, job
     until = duration.sum(axis=1).cumsum() + release.max()
     if until[-1] >= MAX_TIME:
         job = int((until >= MAX_TIME).argmax())
@@ -162,8 +222,10 @@ def parse(text: str, where: str = "text", name: str | None = None) -> JobShopIns
     machines and up to four more numbers (which are not used), the word ``Times``, one line of
     durations for each job, the word ``Machines``, one line of machines for each job, from 1.
 
-    Both may end in a line ``release r1 r2 ...`` with one date for each job. Empty lines and lines
-    that start with ``#`` are skipped. Numbers are plain ASCII digits.
+    Both may end in lines ``release r1 r2 ...``, ``due d1 d2 ...`` and ``weight w1 w2 ...`` with one
+    number for each job, and ``objective total_tardiness`` or another one, in any order. Empty lines
+    and lines that start with ``#`` are skipped. Numbers are plain ASCII digits; of due dates alone,
+    they may follow a minus sign.
 
     Args:
         text: the whole text.
@@ -176,97 +238,21 @@ def parse(text: str, where: str = "text", name: str | None = None) -> JobShopIns
     Raises:
         InstanceError: on anything else than the above, with ``where`` and the line.
     """
-    reader = _Reader(text, where)
+    reader = ShopReader(text, where)
     duration, machine, duration_lines, machine_lines = reader.operations()
     jobs = len(duration)
-    release, release_line = reader.release(jobs), reader.number
-    reader.end("the release dates")
-    problem = _first_problem(reader.machines, duration, machine, release)
+    closing, closing_line = reader.closing(jobs)
+    objective = closing.pop("objective", None)
+    problem = _first_problem(reader.machines, duration, machine, **{"release": np.zeros(jobs, int)} | closing)
     if problem:
         message, what, job = problem
-        lines = {"duration": duration_lines, "machine": machine_lines, "release": [release_line] * jobs}
-        raise InstanceError(message, where, lines[what][job])
-    return JobShopInstance(name or Path(where).stem or "instance", reader.machines, duration, machine, release)
-
-
-class _Reader(LineReader):
-    """The parts of a job shop text."""
-
-    def operations(self):
-        """Durations, machines (from 0), both (jobs, longest route), and the line each job has them from."""
-        header = self.line("a first line 'jobs machines'")
-        titled = header.lower().startswith("nb of jobs")
-        if titled:
-            header = self.line("the numbers of jobs and machines")
-        words = header.split(None, 6)
-        general = not titled and len(words) == 3 and words[2].lower() == "general"
-        counts = self.integers(" ".join(words[:2]) if general else header, 6)
-        jobs, self.machines = self.size(counts, general)
-        taillard = titled or len(counts) > 2
-        first = self.line("the word Times" if taillard else "the line of job 0")
-        if general or (first.lower() != "times" and not taillard):
-            duration, machine, lines = self.routes(jobs, self.machines, general, first)
-            return duration, machine, lines, lines
-        if first.lower() != "times":
-            self.fail("expected the word Times after this first line")
-        duration, duration_lines = self.table(jobs, self.machines, "duration")
-        if self.line("the word Machines").lower() != "machines":
-            self.fail("expected the word Machines")
-        machine, machine_lines = self.table(jobs, self.machines, "machine")
-        return duration, machine, duration_lines, machine_lines
-
-    def size(self, counts: list[int], general: bool) -> tuple[int, int]:
-        if len(counts) < 2:
-            self.fail(f"expected the numbers of jobs and machines, found {len(counts)} number")
-        jobs, machines = counts[:2]
-        largest = max(jobs, machines) if general else jobs * machines
-        if jobs < 1 or machines < 1 or largest > MAX_OPERATIONS:
-            self.fail(f"{jobs} jobs on {machines} machines: expected 1 to {MAX_OPERATIONS} operations")
-        return jobs, machines
-
-    def table(self, jobs: int, machines: int, what: str) -> tuple[np.ndarray, list[int]]:
-        """One row of a Taillard section for each job, (jobs, machines), and the line of each."""
-        rows, lines = [], []
-        for job in range(jobs):
-            row = self.integers(self.line(f"the {what} row of job {job}"), machines)
-            if len(row) != machines:
-                self.fail(f"job {job}: expected {machines} numbers, found {len(row)}")
-            if what == "machine" and 0 in row:  # 0 - 1 would pass for padding
-                self.fail(f"job {job}: machines are numbered from 1 in this format, found 0")
-            rows.append(np.array(row, dtype=np.int64) - (what == "machine"))
-            lines.append(self.number)
-        return np.stack(rows), lines
-
-    def routes(self, jobs: int, machines: int, general: bool, line: str):
-        """The lines of pairs: durations and machines, (jobs, longest route), and the line of each job."""
-        most = 2 * (MAX_OPERATIONS // jobs) if general else 2 * machines
-        rows, lines = [], []
-        for job in range(jobs):
-            line = line if job == 0 else self.line(f"the line of job {job} of {jobs}")
-            row = self.integers(line, most)
-            if len(row) % 2 or (len(row) != most and not general):
-                wanted = "pairs" if general else f"{machines} pairs"
-                self.fail(f"job {job}: expected {wanted} of machine and duration, found {len(row)} numbers")
-            rows.append(np.array(row, dtype=np.int64).reshape(-1, 2))
-            lines.append(self.number)
-        longest = max(map(len, rows))
-        duration = np.zeros((jobs, longest), dtype=np.int64)
-        machine = np.full((jobs, longest), -1, dtype=np.int64)
-        for job, row in enumerate(rows):
-            machine[job, : len(row)], duration[job, : len(row)] = row.T
-        return duration, machine, lines
-
-    def release(self, jobs: int) -> np.ndarray:
-        """The release dates of the closing line, (jobs,), zeros when there is none."""
-        line, dates = self.optional(), [0] * jobs
-        if line is not None:
-            word, _, rest = line.replace("\t", " ").partition(" ")
-            if word.lower() != "release":
-                self.fail(f"expected the end or 'release' after {jobs} jobs, found another line")
-            dates = self.integers(rest, jobs)
-            if len(dates) != jobs:
-                self.fail(f"expected {jobs} release dates, found {len(dates)}")
-        return np.array(dates, dtype=np.int64)
+        lines = {"duration": duration_lines, "machine": machine_lines}
+        raise InstanceError(message, where, lines[what][job] if what in lines else closing_line[what])
+    name = name or Path(where).stem or "instance"
+    try:
+        return JobShopInstance(name, reader.machines, duration, machine, **closing, objective=objective)
+    except InstanceError as error:  # all that is left to be wrong is how large the objective may get
+        raise InstanceError(str(error).removeprefix(f"{name}: "), where, reader.number) from error
 
 
 def format(instance: JobShopInstance, style: str = "standard") -> str:
@@ -294,6 +280,12 @@ def format(instance: JobShopInstance, style: str = "standard") -> str:
             lines.append(_joined(np.stack([machine, duration], axis=1)[:length].ravel()))
     if instance.release.any():
         lines.append(f"release {_joined(instance.release)}")
+    if instance.due is not None:
+        lines.append(f"due {_joined(instance.due)}")
+    if instance.weighted:
+        lines.append(f"weight {_joined(instance.weight)}")
+    if not instance.classic:
+        lines.append(f"objective {instance.objective}")
     return "\n".join(lines) + "\n"
 
 

@@ -6,16 +6,18 @@ from ..core.engine import Program
 from ..core.errors import OptionError
 from ..core.graph import GraphSpec
 from ..core.schedule import Schedule
-from . import observe, observe_operations, simulator
+from . import observe, observe_costs, observe_operations, observe_wait, simulator
 from .instance import JobShopInstance
+from .objective import costs_of, machine_bounds, makespan_bound
 from .options import Options
+from .simulator_state import DISTANT, FIELDS, State
 
 
 def _program(name: str, observe_function) -> Program:
     return Program(
         name=f"job_shop_{name}",
-        fields=simulator.FIELDS,
-        state=simulator.State,
+        fields=FIELDS,
+        state=State,
         reset=simulator.reset,
         step=simulator.step,
         observe=observe_function,
@@ -26,37 +28,49 @@ def _program(name: str, observe_function) -> Program:
 PROGRAMS = {"jobs": _program("jobs", observe.observe), "operations": _program("operations", observe_operations.observe)}
 
 
+COLUMNS = (
+    "next_machine",
+    "processing_time",
+    "remaining_work",
+    "remaining_operations",
+    "completed_work",
+    "arrival",
+    "earliest_start",
+)
+COST_COLUMNS = ("due_date", "operation_due_date", "slack", "weight", "action_mask")
+
+
 class Model:
     """Job shops of at most the given sizes, padded to them.
 
     Args:
-        instances: what must fit; the sizes are their maxima.
+        instances: what must fit; the sizes are their maxima. They have one objective.
         options: the construction, forced moves and the observation.
+
+    Raises:
+        OptionError: if the objectives of the instances differ.
     """
 
-    columns = (
-        "next_machine",
-        "processing_time",
-        "remaining_work",
-        "remaining_operations",
-        "completed_work",
-        "arrival",
-        "earliest_start",
-    )
-    outcome = {"makespan": "bound", "decisions": "steps"}
-    objective = "makespan"
     repeatable = True
     clock = None
     schedule_fields = ("start", "next_operation")
 
     def __init__(self, instances: list[JobShopInstance], options: Options | None = None):
         self.options = options or Options()
+        self.objective = _one_objective(instances)
+        self.costs = not all(instance.classic for instance in instances)
+        self.columns = COLUMNS + COST_COLUMNS * self.costs
+        value = {self.objective: "cost"} if self.objective != "makespan" else {}
+        self.outcome = {"makespan": "bound", **value, "decisions": "steps"}
         self.jobs = max(instance.jobs for instance in instances)
         self.machines = max(instance.machines for instance in instances)
         self.route = max(instance.duration.shape[1] for instance in instances)
         self.longest_queue = max(int(_count(instance).max()) for instance in instances)
         self.complete = all(_visits_once(instance) for instance in instances)
+        self.actions = self.jobs + self.options.waits
         self.horizon = self.decisions = max(int(instance.operations.sum()) for instance in instances)
+        if self.options.waits:  # each time for longer, until an operation ends or a job is released
+            self.horizon += self.decisions + self.jobs
         self.program = PROGRAMS[self.options.observation]
         self.spec = self._spec()
         self.sizes = self._sizes()
@@ -64,29 +78,36 @@ class Model:
         self.settings = {
             "delta": round((delta or 0.0) * 1_000_000),
             "insertion": int(delta is None),
+            "waits": int(self.options.waits),
             "forced_moves": int(self.options.forced_moves),
             "arcs": int(self.options.observation == "operations"),
+            "costs": int(self.costs),
         }
 
     @staticmethod
     def size_key(instance: JobShopInstance) -> tuple:
         """Instances with equal keys share one simulation without padding."""
-        return instance.jobs, instance.machines, instance.duration.shape[1], _visits_once(instance)
+        sizes = instance.jobs, instance.machines, instance.duration.shape[1]
+        return *sizes, _visits_once(instance), instance.objective, instance.classic
 
     def _spec(self) -> GraphSpec:
+        costs, waits = self.costs, self.options.waits
+        job_costs = observe_costs.JOB_COSTS * costs
         shared = dict(
-            resources=self.machines, actions=self.jobs, resource=observe.MACHINE, context=observe.CONTEXT,
-            candidate=observe.CANDIDATE,
+            resources=self.machines, actions=self.actions, resource=observe.MACHINE,
+            context=observe.CONTEXT + observe_costs.CONTEXT_COSTS * costs,
+            candidate=observe.CANDIDATE + observe_costs.CANDIDATE_COSTS * costs + observe_wait.WAITING * waits,
         )  # fmt: skip
         if self.options.observation == "jobs":
             edges = self.jobs * (self.machines if self.complete else self.route)
             return GraphSpec(
-                works=self.jobs, edges=edges, work=observe.JOB, assignment=observe.OPERATION_EDGE,
+                works=self.jobs, edges=edges, work=observe.JOB + job_costs, assignment=observe.OPERATION_EDGE,
                 complete=self.complete, **shared,
             )  # fmt: skip
         nodes = self.jobs * self.route
         return GraphSpec(
-            works=nodes, edges=nodes, work=observe_operations.OPERATION, assignment=observe_operations.MACHINE_EDGE,
+            works=nodes, edges=nodes, work=observe_operations.OPERATION + job_costs,
+            assignment=observe_operations.MACHINE_EDGE,
             precedences=2 * nodes, precedence=observe_operations.ARC, static=("assignment", "assignment_attr"),
             **shared,
         )  # fmt: skip
@@ -95,8 +116,10 @@ class Model:
         spec, nodes = self.spec, self.jobs * self.route
         keep_order = self.options.delta is None or self.options.observation == "operations"
         return {
-            "job": self.jobs, "operation": self.route, "machine": self.machines, "action": self.jobs,
+            "job": self.jobs, "operation": self.route, "machine": self.machines, "action": self.actions,
+            "action_cost": self.actions if self.costs else 0, "held": self.jobs if self.options.waits else 0,
             "place": self.longest_queue if keep_order else 0,
+            "job_cost": self.jobs if self.costs else 0,
             "node": nodes if self.options.observation == "operations" else 0,
             "work": spec.works, "resource": spec.resources, "edge": spec.edges, "arc": spec.precedences,
             "work_feature": len(spec.work), "resource_feature": len(spec.resource),
@@ -105,7 +128,9 @@ class Model:
         }  # fmt: skip
 
     def fits(self, instance: JobShopInstance) -> bool:
-        """Whether an instance is within the padded sizes."""
+        """Whether an instance is within the padded sizes, and is about the same objective."""
+        if instance.objective != self.objective or not (self.costs or instance.classic):
+            return False
         fits = instance.jobs <= self.jobs and instance.machines <= self.machines
         fits = fits and instance.duration.shape[1] <= self.route and _count(instance).max() <= self.longest_queue
         return bool(fits and (not self.complete or _visits_once(instance)))
@@ -122,38 +147,46 @@ class Model:
     def _row(self, instance: JobShopInstance) -> dict[str, np.ndarray]:
         n, route, m = instance.jobs, instance.duration.shape[1], instance.machines
         if not self.fits(instance):
+            without = "" if self.costs else ", without due dates or weights"
             raise OptionError(
-                f"instance {instance.name} ({n} jobs, {m} machines, routes of up to {route}) does not fit one "
-                f"made for {self.jobs} jobs, {self.machines} machines, routes of up to {self.route}"
+                f"instance {instance.name} ({n} jobs, {m} machines, routes of up to {route}, {instance.objective}) "
+                f"does not fit one made for {self.jobs} jobs, {self.machines} machines, routes of up to {self.route}, "
+                f"{self.objective}{without}"
             )
-        count = _count(instance)
-        duration = instance.duration.astype(np.int64)
         real = instance.machine >= 0
-        before = np.cumsum(duration, axis=1) - duration
-        content = duration.sum(axis=1)
-        after = content[:, None] - before - duration
-        load = np.zeros(m, np.int64)
-        np.add.at(load, instance.machine[real], duration[real])
-        head, tail = np.full(m, 2**30), np.full(m, 2**30)
-        np.minimum.at(head, instance.machine[real], (before + instance.release[:, None])[real])
-        np.minimum.at(tail, instance.machine[real], after[real])
-        head[count == 0] = tail[count == 0] = 0
-        bound = max((instance.release + content).max(), (head + load + tail).max())
+        content = instance.duration.sum(axis=1, dtype=np.int64)
+        head, load, tail = machine_bounds(instance)
+        bound = makespan_bound(instance)
         slots = instance.machine if self.complete else np.broadcast_to(np.arange(route), real.shape)
         one = dict(
             jobs=n, machines=m, initial_bound=bound,
             worst_makespan=max(int(instance.release.max()) + content.sum(), bound),
         )  # fmt: skip
         arrays = dict(
-            operations=instance.operations, duration=duration, machine=instance.machine,
+            operations=instance.operations, duration=instance.duration, machine=instance.machine,
             slot=np.where(real, slots, 0), release=instance.release, work_content=content,
-            machine_load=load, machine_operations=count, head=head, tail=tail,
+            machine_load=load, machine_operations=_count(instance), head=head, tail=tail,
         )  # fmt: skip
         row = {name: np.asarray(value, np.int32) for name, value in one.items()}
-        for name, array in arrays.items():
+        for name, array in (arrays | self._cost_arrays(instance)).items():
             row[name] = self._pad(name, np.asarray(array, np.int32))
         row["mean_duration"] = np.asarray(max(content.sum() / real.sum(), 1.0), np.float32)
+        row |= _means(instance)
+        row["cost_scale"] = np.asarray(instance.scale, np.int64)
+        row["worst_cost"] = np.asarray(instance.worst_cost, np.int64)
         return row
+
+    def _cost_arrays(self, instance: JobShopInstance) -> dict[str, np.ndarray | int]:
+        """What the objective is made of, and due dates; empty for each job where no instance has any."""
+        costs, jobs = costs_of(instance), instance.jobs if self.costs else 0
+        due, operation_due = np.full(instance.jobs, DISTANT), np.full(instance.duration.shape, DISTANT)
+        if instance.due is not None:
+            due, operation_due = instance.due, _operation_due(instance)
+        return dict(
+            makespan_cost=costs.makespan, lateness_cost=costs.lateness, flow_cost=costs.flow[:jobs],
+            tardy_cost=costs.tardy[:jobs], late_cost=costs.late[:jobs], due=due[:jobs],
+            operation_due=operation_due[:jobs], job_weight=instance.weight[:jobs],
+        )  # fmt: skip
 
     def _pad(self, name: str, array: np.ndarray) -> np.ndarray:
         shape = _BANK_SHAPES[name]
@@ -172,7 +205,33 @@ class Model:
         )
 
 
-_BANK_SHAPES = {field.name: field.shape[1:] for field in simulator.FIELDS if field.shape[:1] == ("bank",)}
+_BANK_SHAPES = {field.name: field.shape[1:] for field in FIELDS if field.shape[:1] == ("bank",)}
+
+
+def _one_objective(instances: list[JobShopInstance]) -> str:
+    """The objective that all instances have."""
+    found = list(dict.fromkeys(instance.objective for instance in instances))
+    if len(found) > 1:
+        raise OptionError(f"instances of different objectives cannot share an environment: {', '.join(found)}")
+    return found[0]
+
+
+def _means(instance: JobShopInstance) -> dict[str, np.ndarray]:
+    """Reciprocals of the mean price of time and of the mean cost of being late at all."""
+    costs = costs_of(instance)
+    price = costs.makespan + costs.lateness + (costs.flow + costs.tardy).mean()
+    stake = costs.late.mean()
+    means = {"by_price": 1 / price if price else 0.0, "by_stake": 1 / stake if stake else 0.0}
+    return {name: np.asarray(value, np.float32) for name, value in means.items()}
+
+
+def _operation_due(instance: JobShopInstance) -> np.ndarray:
+    """Due date of each operation, (jobs, route): the job's time until its due date, shared out by work (Kanet and Hayya
+    1982).
+    """
+    done = np.cumsum(instance.duration, axis=1, dtype=np.int64)
+    allowed = instance.due.astype(np.int64) - instance.release
+    return instance.release[:, None] + allowed[:, None] * done // np.maximum(done[:, -1:], 1)
 
 
 def _count(instance: JobShopInstance) -> np.ndarray:

@@ -11,7 +11,9 @@ import warp as wp
 
 from ..core.features import clip
 from ..core.graph import Feature
-from .simulator import LATEST, State
+from .observe_costs import show_candidate_costs, show_context_costs, show_job_costs
+from .observe_wait import show_wait
+from .simulator_state import LATEST, State
 
 JOB = (
     Feature("remaining_work", "processing time to come / L"),
@@ -199,6 +201,8 @@ def show_job(s: State, i: int, j: int, bound: int, by_p: float, by_left: float):
     for f in range(10, 14):
         s.work[i, j, f] = 0.0
     s.work[i, j, 14] = 1.0
+    if s.costs == 1:
+        show_job_costs(s, i, j, j, 15, by_p)
     before = int(0)
     visits = int(0)
     for o in range(first, last):
@@ -340,6 +344,11 @@ def show_rest(s: State, i: int, total: int, bound: int, largest: int, by_p: floa
         show_machine(s, i, k, bound, largest, by_p, by_left)
     count = show_candidates(s, i, bound, largest, by_p, by_left)
     show_context(s, i, total, count, largest, by_left)
+    if s.waits == 1:
+        show_wait(s, i, by_p)
+    if s.costs == 1:
+        show_candidate_costs(s, i, 8, by_p)
+        show_context_costs(s, i, 6)
 
 
 @wp.func

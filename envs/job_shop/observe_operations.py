@@ -10,7 +10,8 @@ import warp as wp
 from ..core.features import clip
 from ..core.graph import Feature
 from .observe import clear_ended, show_rest, survey
-from .simulator import State
+from .observe_costs import show_job_costs
+from .simulator_state import State
 
 OPERATION = (
     Feature("committed", "1 once it is scheduled"),
@@ -94,6 +95,12 @@ def show_route(s: State, i: int, j: int, bound: int, by_p: float, by_left: float
         s.work[i, v, 6] = clip(float(bound - completion - rest) * by_left, 0.0, 1.0)
         s.work[i, v, 7] = clip(float(o) / float(s.machines[b]), 0.0, 4.0)
         s.work[i, v, 8] = 1.0
+        if s.costs == 1:
+            if o >= first:
+                show_job_costs(s, i, j, v, 9, by_p)
+            else:
+                for f in range(9, s.work.shape[2]):
+                    s.work[i, v, f] = 0.0
 
 
 @wp.func

@@ -6,7 +6,7 @@ from typing import ClassVar
 from ..core.errors import OptionError
 from ..core.options import as_bool, one_of, option
 
-CONSTRUCTIONS = {"non-delay": 0.0, "active": 1.0, "insertion": None}
+CONSTRUCTIONS = {"non-delay": 0.0, "active": 1.0, "insertion": None, "wait": 0.0}
 OBSERVATIONS = ("jobs", "operations")
 
 
@@ -21,7 +21,8 @@ class Options:
     world: ClassVar[frozenset[str]] = frozenset()
 
     construction: str | float = option(
-        "active", "which jobs may be chosen: non-delay, active, insertion, or a number from 0 (non-delay) to 1 (active)"
+        "active",
+        "which jobs may be chosen: non-delay, active, insertion, wait, or a number from 0 (non-delay) to 1 (active)",
     )
     forced_moves: bool = option(
         True, "the simulator applies moves that have no alternative; False shows every operation to the policy"
@@ -39,6 +40,11 @@ class Options:
     def delta(self) -> float | None:
         """Width of the choice set from 0 to 1, or None for insertion."""
         return _as_delta(self.construction)
+
+    @property
+    def waits(self) -> bool:
+        """Whether waiting is an action."""
+        return self.construction == "wait"
 
 
 def _as_delta(construction) -> float | None:

@@ -8,6 +8,7 @@ A decision commits the next operation of one job. Which jobs may be chosen is th
   schedules, ``delta = 1`` active ones. A committed operation is appended to its machine. Operations of length zero wait
   for their machine like any other, although a schedule may let them overlap.
 - insertion (Zhang et al. 2020, L2D): the next operation of any job, placed in the first gap of its machine that fits.
+- wait (Tassel et al. 2023): the jobs that could start first, on any machine, or none of them yet; see simulator_wait.
 
 Ties between operations with the same earliest completion go to the lowest job. The reward of a step is the decrease of
 a lower bound of the makespan divided by the bound at the start, so that an episode's return is 1 - makespan / initial
@@ -17,78 +18,10 @@ load and the smallest tail; with operations committed it only grows, and when al
 
 import warp as wp
 
-from ..core.fields import COMMON, Field, struct
 from ..core.rng import instance_of
-
-LATEST = wp.constant(2**30)  # later than any time of an instance; never enters a sum
-
-FIELDS = (
-    *COMMON,
-    Field("delta", "", "width of the choice set in millionths: 0 non-delay, 1000000 active"),
-    Field("insertion", "", "1: any job, first gap that fits; 0: focus machine and delta"),
-    Field("forced_moves", "", "1: moves without an alternative are applied by the simulator"),
-    Field("arcs", "", "1: keep track of the order on the machines for the operation graph"),
-    # The bank of instances.
-    Field("jobs", "bank", "number of jobs"),
-    Field("machines", "bank", "number of machines"),
-    Field("operations", "bank job", "length of each job's route"),
-    Field("duration", "bank job operation", "processing time"),
-    Field("machine", "bank job operation", "machine of the operation"),
-    Field("slot", "bank job operation", "position of the operation's edge among those of its job"),
-    Field("release", "bank job", "earliest start of the job"),
-    Field("work_content", "bank job", "sum of the job's processing times"),
-    Field("machine_load", "bank machine", "sum of the processing times on the machine"),
-    Field("machine_operations", "bank machine", "number of operations on the machine"),
-    Field("head", "bank machine", "smallest time before an operation of the machine can start"),
-    Field("tail", "bank machine", "smallest time left after an operation of the machine"),
-    Field("initial_bound", "bank", "lower bound of the makespan"),
-    Field("worst_makespan", "bank", "one operation after the other, after the last release"),
-    Field("mean_duration", "bank", "mean processing time, at least one", "float32"),
-    # What happened so far.
-    Field("next_operation", "env job", "operation of each job that comes next; the route's length when done"),
-    Field("free", "env machine", "completion of the last operation on the machine"),
-    Field("load", "env machine", "processing time still to come on the machine"),
-    Field("queue", "env machine", "operations still to come on the machine"),
-    Field("start", "env job operation", "start of each committed operation"),
-    Field("left", "env", "operations not yet committed"),
-    Field("bound", "env", "lower bound of the makespan; the makespan itself at the end"),
-    Field("rewarded", "env", "the bound as of the last reward"),
-    Field("timeline_start", "env machine place", "insertion: starts on the machine in order"),
-    Field("timeline_end", "env machine place", "insertion: their ends"),
-    Field("timeline_node", "env machine place", "insertion or arcs: job * longest route + operation, in order"),
-    Field("predecessor", "env node", "arcs: node before this one on its machine, -1 for none"),
-    # The choice: one row per job, about its next operation. Rules read these as columns.
-    Field("focus", "env", "the focus machine; -1 with insertion and at the end"),
-    Field("time", "env", "the decision time: smallest earliest start of a candidate"),
-    Field("only", "env", "lowest candidate"),
-    Field("next_machine", "env job", "machine of the next operation; -1 when the job is done"),
-    Field("processing_time", "env job", "of the next operation"),
-    Field("remaining_work", "env job", "processing time to come, the next operation included"),
-    Field("remaining_operations", "env job", "operations to come, the next one included"),
-    Field("completed_work", "env job", "processing time of the committed operations"),
-    Field("arrival", "env job", "when the job reaches its next machine: release or completion of what came before"),
-    Field("earliest_start", "env job", "of the next operation"),
-    Field("action_mask", "env job", "1: the job is a candidate", "int8"),
-    # The observation (see observe.py).
-    Field("stale", "env", "1: the observation still shows another episode"),
-    Field("shown", "env job", "operations whose edges are cleared already"),
-    Field("earliest_arrival", "env machine", "scratch of observe: first arrival of an operation to come"),
-    Field("least_tail", "env machine", "scratch of observe: smallest time left after an operation to come"),
-    Field("machine_bound", "env machine", "scratch of observe: bound of the makespan through this machine"),
-    Field("waiting", "env machine", "scratch of observe: jobs that wait for the machine"),
-    Field("waiting_work", "env machine", "scratch of observe: their processing times"),
-    Field("work", "env work work_feature", "features of the work nodes", "float32"),
-    Field("resource", "env resource resource_feature", "features of the machines", "float32"),
-    Field("context", "env context_feature", "global features", "float32"),
-    Field("assignment", "env two edge", "operation edges: work node, machine", "int64"),
-    Field("assignment_attr", "env edge edge_feature", "their features", "float32"),
-    Field("candidate", "env action two", "work node and machine of each action", "int64"),
-    Field("candidate_attr", "env action candidate_feature", "their features", "float32"),
-    Field("precedence", "env two arc", "operation graph: arcs between work nodes", "int64"),
-    Field("precedence_attr", "env arc arc_feature", "their features", "float32"),
-)
-
-State = struct("JobShopState", __name__, FIELDS)
+from .simulator_cost import account, begin_costs, reward_of_cost
+from .simulator_state import LATEST, State
+from .simulator_wait import choose_now, put_off
 
 
 @wp.func
@@ -98,7 +31,7 @@ def next_instance(s: State, i: int):
     return instance_of(s.seed[0], i // s.group, groups, s.episode[i], s.instances, s.shuffled)
 
 
-@wp.func
+@wp.func(inline=False)
 def first_gap(s: State, i: int, k: int, arrival: int, duration: int):
     """Position on machine k's timeline of the first gap that takes ``duration`` from ``arrival`` on."""
     position = int(0)
@@ -119,16 +52,18 @@ def gap_start(s: State, i: int, k: int, position: int, arrival: int):
     return wp.max(arrival, s.timeline_end[i, k, position - 1])
 
 
-@wp.func
+@wp.func(inline=True)
 def start_of_next(s: State, i: int, j: int, k: int):
     """Earliest start of job j's next operation, on machine k."""
     arrival = s.arrival[i, j]
+    if s.waits == 1:
+        return s.earliest_start[i, j]
     if s.insertion == 1:
         return gap_start(s, i, k, first_gap(s, i, k, arrival, s.processing_time[i, j]), arrival)
     return wp.max(arrival, s.free[i, k])
 
 
-@wp.func
+@wp.func(inline=True)
 def look_at(s: State, i: int, j: int):
     """Fill job j's columns for its next operation."""
     b = s.instance[i]
@@ -141,7 +76,7 @@ def look_at(s: State, i: int, j: int):
         s.processing_time[i, j] = 0
 
 
-@wp.func
+@wp.func(inline=False)
 def choose_any(s: State, i: int):
     """Insertion: every unfinished job is a candidate; returns their number."""
     count = int(0)
@@ -160,17 +95,19 @@ def choose_any(s: State, i: int):
     return count
 
 
-@wp.func
+@wp.func(inline=True)
 def choose(s: State, i: int):
     """Find the candidates among the jobs' next operations; returns their number."""
     n = s.jobs[s.instance[i]]
     if s.left[i] == 0:
         s.focus[i] = -1
-        for j in range(n):
+        for j in range(s.action_mask.shape[1]):
             s.action_mask[i, j] = wp.int8(0)
         return 0
     if s.insertion == 1:
         return choose_any(s, i)
+    if s.waits == 1:
+        return choose_now(s, i)
     completion = int(LATEST)
     focus = int(-1)
     for j in range(n):
@@ -203,7 +140,7 @@ def choose(s: State, i: int):
     return count
 
 
-@wp.func
+@wp.func(inline=False)
 def place(s: State, i: int, k: int, position: int, node: int, start: int, end: int):
     """Put an operation at a position of machine k's timeline, moving what stands behind it."""
     last = s.machine_operations[s.instance[i], k] - s.queue[i, k]
@@ -226,7 +163,7 @@ def place(s: State, i: int, k: int, position: int, node: int, start: int, end: i
             s.predecessor[i, s.timeline_node[i, k, position + 1]] = node
 
 
-@wp.func
+@wp.func(inline=True)
 def commit(s: State, i: int, j: int):
     """Schedule job j's next operation at its earliest start and update what follows from it."""
     b = s.instance[i]
@@ -262,7 +199,7 @@ def commit(s: State, i: int, j: int):
     s.bound[i] = bound
 
 
-@wp.func
+@wp.func(inline=True)
 def settle(s: State, i: int):
     """Find the candidates; apply moves without an alternative until there is a choice or the end."""
     count = choose(s, i)
@@ -276,7 +213,7 @@ def settle(s: State, i: int):
             s.action_mask[i, 0] = wp.int8(1)
 
 
-@wp.func
+@wp.func(inline=True)
 def reset(s: State, i: int):
     """Begin an episode of environment i on instance ``s.instance[i]``."""
     b = s.instance[i]
@@ -294,6 +231,8 @@ def reset(s: State, i: int):
         s.action_mask[i, j] = wp.int8(0)
         s.next_machine[i, j] = -1
         s.remaining_operations[i, j] = 0
+    for j in range(s.hold.shape[1]):
+        s.hold[i, j] = 0
     for k in range(s.machines[b]):
         s.free[i, k] = 0
         s.load[i, k] = s.machine_load[b, k]
@@ -307,27 +246,40 @@ def reset(s: State, i: int):
     s.truncated[i] = wp.int8(0)
     s.illegal[i] = wp.int8(0)
     s.stale[i] = 1
-    settle(s, i)
+    if s.costs == 1:
+        begin_costs(s, i)
+        settle(s, i)
+        account(s, i)
+    else:
+        settle(s, i)
 
 
-@wp.func
+@wp.func(inline=True)
 def step(s: State, i: int, action: int):
-    """Commit the next operation of job ``action``; an illegal action counts as the worst schedule."""
+    """Commit the next operation of job ``action``, or wait; an illegal action counts as the worst schedule."""
     b = s.instance[i]
     if s.terminated[i] == wp.int8(0):
         s.steps[i] = s.steps[i] + 1
-        legal = action >= 0 and action < s.jobs[b]
+        legal = action >= 0 and action < s.action_mask.shape[1]
         if legal:
             legal = s.action_mask[i, action] == wp.int8(1)
         if legal:
-            commit(s, i, action)
+            if action < s.jobs[b]:
+                commit(s, i, action)
+            else:
+                put_off(s, i)
             settle(s, i)
         else:
             s.illegal[i] = wp.int8(1)
             s.terminated[i] = wp.int8(1)
             s.bound[i] = s.worst_makespan[b]
-            for j in range(s.jobs[b]):
+            for j in range(s.action_mask.shape[1]):
                 s.action_mask[i, j] = wp.int8(0)
+        if s.costs == 1:
+            account(s, i)
     # Moves forced at the reset count with the first step, so that the whole episode is accounted for.
-    s.reward[i] = float(s.rewarded[i] - s.bound[i]) / float(wp.max(s.initial_bound[b], 1))
-    s.rewarded[i] = s.bound[i]
+    if s.costs == 1:
+        s.reward[i] = reward_of_cost(s, i)
+    else:
+        s.reward[i] = float(s.rewarded[i] - s.bound[i]) / float(wp.max(s.initial_bound[b], 1))
+        s.rewarded[i] = s.bound[i]

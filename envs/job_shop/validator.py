@@ -6,6 +6,7 @@ from ..core.checking import MAX_MESSAGES as MAX_MESSAGES
 from ..core.checking import listed, overlaps, report
 from ..core.schedule import Schedule, Violation
 from .instance import JobShopInstance
+from .objective import parse_objective
 
 
 def check(instance: JobShopInstance, schedule: Schedule) -> list[Violation]:
@@ -22,8 +23,9 @@ def check(instance: JobShopInstance, schedule: Schedule) -> list[Violation]:
     - ``capacity``: a machine runs one operation at a time. An operation of length 0 (or less, which
       breaks ``duration``) occupies nothing and overlaps nothing.
 
-    Not checked: whether the schedule could be better, whether it is non-delay or active, due dates,
-    and whether ``schedule.instance`` is the instance given. Entries may hold any integers.
+    Not checked: whether the schedule could be better, whether it is non-delay or active, whether jobs
+    keep their due dates, which they need not, and whether ``schedule.instance`` is the instance given.
+    Entries may hold any integers.
 
     Args:
         instance: the problem.
@@ -63,6 +65,12 @@ def metrics(instance: JobShopInstance, schedule: Schedule) -> dict[str, float | 
         ``total_flow_time``, the sum over jobs of completion minus release, in time units.
         ``machine_utilisation``, busy time over machines times makespan (0 when nothing ran).
         ``total_idle_time``, machines times makespan minus busy time, in time units.
+        Of jobs with due dates moreover ``total_tardiness``, the sum over jobs of what they complete after their due
+        date, in time units; ``number_tardy``, how many do; and ``max_lateness``, the largest difference of completion
+        and due date, in time units, which may be negative (0 when no job is there).
+        Of jobs with weights moreover ``total_weighted_flow_time``, ``total_weighted_tardiness`` and
+        ``weighted_number_tardy``, in which each job counts as often as its weight says.
+        Of a mix of these as the objective, its value under its own name.
     """
     # Python integers: sums of hostile 64-bit numbers must not wrap around
     makespan = max(schedule.column("end").tolist(), default=0)
@@ -71,14 +79,37 @@ def metrics(instance: JobShopInstance, schedule: Schedule) -> dict[str, float | 
     for job, end in zip(schedule.column("work").tolist(), schedule.column("end").tolist(), strict=True):
         if 0 <= job < instance.jobs:
             completion[job] = max(end, completion.get(job, end))
-    release = instance.release.tolist()
     available = instance.machines * makespan
-    return {
+    result = {
         "makespan": makespan,
-        "total_flow_time": sum(end - release[job] for job, end in completion.items()),
         "machine_utilisation": busy / available if available > 0 else 0.0,
         "total_idle_time": available - busy,
+        **_sums_over_jobs(instance, completion),
     }
+    terms = parse_objective(instance.objective)
+    value = sum(coefficient * result[name] for name, coefficient in terms.items())
+    shown = {n: v for n, v in result.items() if instance.weighted or "weighted" not in n or n in terms}
+    return shown | {instance.objective: value}
+
+
+def _sums_over_jobs(instance: JobShopInstance, completion: dict[int, int]) -> dict[str, int]:
+    """What is read off the completion times of the jobs that have one."""
+    release, weight = instance.release.tolist(), instance.weight.tolist()
+    flow = {job: end - release[job] for job, end in completion.items()}
+    result = {
+        "total_flow_time": sum(flow.values()),
+        "total_weighted_flow_time": sum(weight[job] * time for job, time in flow.items()),
+    }
+    if instance.due is not None:
+        due = instance.due.tolist()
+        lateness = {job: end - due[job] for job, end in completion.items()}
+        tardy = {job: time for job, time in lateness.items() if time > 0}
+        result["total_tardiness"] = sum(tardy.values())
+        result["total_weighted_tardiness"] = sum(weight[job] * time for job, time in tardy.items())
+        result["max_lateness"] = max(lateness.values(), default=0)
+        result["number_tardy"] = len(tardy)
+        result["weighted_number_tardy"] = sum(weight[job] for job in tardy)
+    return result
 
 
 def _completeness(

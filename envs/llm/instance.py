@@ -180,6 +180,11 @@ class LLMInstance:
         return None
 
     @property
+    def gap_scale(self) -> float | None:
+        """What differences of objectives are shares of: miss rates may be 0; mean times are not."""
+        return 1.0 if self.objective == "miss_rate" else None
+
+    @property
     def requests(self) -> int:
         """Number of requests, follow-ups included."""
         return len(self.arrival)

@@ -35,6 +35,8 @@ SHOPS = ["ft06", "la01", "6x6:0-1", "4x3:0-1", "3x5:0"]
 GRAPHS = ["topcuoglu", "insertion", "random-12:0", "random-12:9", "cholesky-4-2g2c:0"]
 STREAMS = ["radio-small-50x3:0", "socrates-mix-50x4:0", "topcuoglu", "random-12:0"]
 
+LATE_SHOPS = ["tardiness-4x3:0-3", "tardiness-6x2-12:0-1", "single-20-8-2:1"]
+
 CLUSTERS = ["plateau", "hosts-3:0-1", "affinity-4-20:0", "hosts-6:3"]
 MACROS = ["small:1", "small:3", "plateau", "hosts-8:2"]  # there are some in each, in the first two for long
 CHURN = ["churn-2-4:0-1", "churn-3-6:0", "churn-2-3:0"]
@@ -43,6 +45,10 @@ PODS = ["pods-3x4:0-1", "pods-4x3:0-1"]
 QUEUES = ["hurry", "patience", "overload-n8:0-1", "multi-tenant-n6:0", "tight-kv-n7:0"]
 FLOWS = ["two-at-once", "serial-preemptive-n6:0-1", "tight-kv-n6-flow:0", "route-prefix-n8-flow:0"]
 FLEETS = ["route-prefix-n9:0", "route-e2e-n9-1h1a:0-1", "route-overload-n8:0", "hurry"]
+
+
+def dated(preset: str, instances: list[str] | None = None, **options) -> Setting:
+    return Setting(options, instances or [f"{preset}:0-3"], {"preset": preset})
 
 
 def planned(**options) -> Setting:
@@ -86,11 +92,20 @@ FAMILIES = {
     "job_shop": product(
         SHOPS,
         {
-            "construction": ["active", "non-delay", "insertion", 0.3],
+            "construction": ["active", "non-delay", "insertion", 0.3, "wait"],
             "forced_moves": [True, False],
             "observation": ["jobs", "operations"],
         },
-    ),
+    )
+    + [
+        dated("tardiness-4x3", LATE_SHOPS),
+        dated("tardiness-5x2-11", LATE_SHOPS, construction="insertion", observation="operations"),
+        dated("weighted-single-7", construction="non-delay", observation="operations"),
+        dated("weighted-tardy-4x3", construction=0.4),
+        dated("lateness-3x4", forced_moves=False),
+        dated("flow-4x4", construction="insertion"),
+        dated("tardiness-4x3-13", construction="wait", observation="operations"),
+    ],
     "soc": [
         planned(),
         planned(insertion=False, choice=0, pilot="rank-oct", observation="ready"),
@@ -134,6 +149,7 @@ FAMILIES = {
     ],
 }
 
+DUE_DATE_RULES = {"edd", "odd", "mdd", "mod", "wmdd", "psk", "mddc", "atc", "covert", "slack", "slack/op", "cr"}
 PLANNERS = {"pilot", "lookahead", "best-rule"}
 VM_PLANNERS = {"swap", "beam", "repack", "pop", "mip-reduced", "mip"}
 MACRO_RULES = {"macro-greedy", "macro-quick"}
@@ -144,7 +160,7 @@ ROUTES = set(ROUTING) - {"random-server"}
 STUBBORN |= {"fcfs", "past-future", "moore-hodgson", "moore-hodgson-careful", "random-server"}
 # Family: problems for its policies, small instances and the options of a world, and who cannot take them.
 PROBLEMS = {
-    "job_shop": [(SHOPS, {}, set())],
+    "job_shop": [(SHOPS, {}, {*DUE_DATE_RULES, "wspt", "dp"}), (LATE_SHOPS, {}, {"wspt", "dp"})],
     "soc": [
         (GRAPHS, {}, set()),
         (["socrates-mix-50x2:0", "topcuoglu", "socrates-50x2:1"], {"noise": "gaussian", "sigma": 0.3}, PLANNERS),

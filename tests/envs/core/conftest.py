@@ -12,7 +12,7 @@ from dispatchgym.envs.llm import model as llm
 from dispatchgym.envs.soc import model as soc
 from dispatchgym.envs.vm import model as vm
 
-CONSTRUCTIONS = ("active", "non-delay", "insertion", 0.3)
+CONSTRUCTIONS = ("active", "non-delay", "insertion", 0.3, "wait")
 
 
 @dataclass
@@ -34,20 +34,23 @@ class Game:
 
 
 class JobShops:
-    """Job shops, classic or general, under every construction."""
+    """Job shops, classic or general, with due dates or without, under every construction."""
 
     name = "job_shop"
     programs = job_shop.PROGRAMS
     bank_field, env_field = "duration", "start"
     optimisation = None  # a state that is passed by value takes the compiler longer without
 
-    def __init__(self, random_shop):
-        self.random_shop = random_shop
+    def __init__(self, random_shop, dated):
+        self.random_shop, self.dated = random_shop, dated
 
     def draw(self, seed: int, count: int, **fixed) -> Game:
         rng = np.random.default_rng(seed)
         general = bool(rng.random() < 0.5)
         instances = [self.random_shop(rng, general, name=f"random {k}") for k in range(count)]
+        if rng.random() < 0.5:
+            objective = str(rng.choice(["total_weighted_tardiness", "makespan + 2 max_lateness + number_tardy"]))
+            instances = [self.dated(instance, rng, objective) for instance in instances]
         options = {
             "construction": CONSTRUCTIONS[rng.integers(len(CONSTRUCTIONS))], "forced_moves": bool(rng.random() < 0.5),
             "observation": str(rng.choice(["jobs", "operations"])),
@@ -116,7 +119,7 @@ class Requests:
 def subject(request):
     """Each family in turn: ``draw(seed, count, **options)`` makes a random Game."""
     if request.param == "job_shop":
-        return JobShops(request.getfixturevalue("random_shop"))
+        return JobShops(*map(request.getfixturevalue, ("random_shop", "dated")))
     if request.param == "soc":
         return SoCs(*map(request.getfixturevalue, ("random_system", "random_soc_options")))
     if request.param == "vm":

@@ -28,6 +28,15 @@ def test_the_gap_is_to_the_best_known():
     assert make_result(value=54, lower_bound=50).gap < 0, "better than what is known is possible"
 
 
+def test_a_gap_of_what_may_be_zero_is_a_share_of_a_scale():
+    perfect = dict(objective="total_tardiness", best_known=0, lower_bound=0, metrics={})
+    assert make_result(**perfect, value=30, scale=600).gap == pytest.approx(0.05)
+    assert make_result(**perfect, value=0, scale=600).gap == 0
+    assert make_result(**perfect, value=30).gap is None, "without a scale nothing can be relative to 0"
+    early = dict(objective="max_lateness", best_known=-20, lower_bound=-25, metrics={})
+    assert make_result(**early, value=-5, scale=100).gap == pytest.approx(0.15)
+
+
 NAN, INFINITY = float("nan"), float("inf")
 
 

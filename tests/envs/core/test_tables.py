@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 
 import pytest
 
@@ -113,6 +114,27 @@ def test_headroom_names_the_roles():
         ["proven", "lower bound", "-10.00"],
     ]
     assert rows[2][4:] == ["+0.00", "+0.00 .. +0.00"] and rows[3][4] == "-10.00" and rows[3][5] == "-15.00 .. -5.00"
+
+
+def test_gaps_of_what_may_be_zero_are_points_of_a_scale():
+    rows = {"slow": (30, 50), "fast": (0, 20), "cp-sat": (0, 10)}
+    results = [
+        replace(
+            make_result(p, f"i{k}", value, best=10 * k, lower=5 * k), objective="total_tardiness", scale=200, gap=None
+        )
+        for p, values in rows.items()
+        for k, value in enumerate(values)
+    ]
+    assert tables.summary(results)[0][3] == "gap points"
+    assert [row[3] for row in tables.summary(results)[1:]] == ["0.00", "2.50", "17.50"]
+    assert [r.gap for r in tables.relative(results, "slow") if r.policy == "fast"] == [-0.15, -0.15]
+    head = tables.headroom(results, "slow", ["slow", "fast"], ["cp-sat"])
+    assert [row[:3] for row in head[1:]] == [
+        ["naive rule", "slow", "17.50"],
+        ["best rule", "fast", "2.50"],
+        ["exact", "cp-sat", "0.00"],
+        ["proven", "lower bound", "-1.25"],
+    ]
 
 
 def test_headroom_without_a_gap_says_what_to_do():

@@ -7,6 +7,7 @@ import torch
 
 from dispatchgym.envs.core.errors import InstanceError, OptionError, UnknownNameError
 from dispatchgym.envs.job_shop.instance import JobShopInstance
+from dispatchgym.envs.job_shop.objective import cost
 from dispatchgym.instances.catalogue import load_many
 
 NAME = "dispatchgym/JobShop-v0"
@@ -132,6 +133,53 @@ def test_generated_instances_have_the_size_asked_for():
     assert make(machines=2).instance.size == "6x2"
     vector = gymnasium.make_vec(NAME, num_envs=2, jobs=3, machines=5, bank=4)
     assert {shop.size for shop in vector.simulation.instances} == {"3x5"} and len(vector.simulation.instances) == 4
+
+
+@pytest.mark.parametrize("forced_moves", [True, False])
+@pytest.mark.parametrize("construction", ["active", "non-delay", "insertion", "wait"])
+@pytest.mark.parametrize(
+    "preset", ["tardiness-5x3-12", "weighted-tardy-5x3", "lateness-5x3", "single-6-6-4", "flow-5x3"]
+)
+def test_rewards_sum_to_the_improvement_on_any_objective(preset, construction, forced_moves):
+    rng = np.random.default_rng(0)
+    for seed in range(6):
+        env = make(preset=preset, construction=construction, forced_moves=forced_moves)
+        env.reset(seed=seed)
+        shop = env.instance
+        total, info = finish(env, rng)
+        assert shop is not env.instance  # finish began an episode of its own
+        value, shop = info[env.instance.objective], env.instance
+        assert value == env.schedule().metrics()[shop.objective]
+        initial = cost(shop, shop.release + shop.duration.sum(axis=1))
+        assert total == pytest.approx((initial - value) / shop.scale, abs=1e-5)
+
+
+def test_the_return_of_an_illegal_action_is_that_of_the_worst_schedule_of_any_objective():
+    env, rng = make(instance="tardiness-5x3:0"), np.random.default_rng(0)
+    shop = env.instance
+    initial = cost(shop, shop.release + shop.duration.sum(axis=1))
+    for limit in (0, 1):
+        total, info = finish(env, rng, limit)
+        assert info["illegal_action"] and info["total_tardiness"] == shop.worst_cost
+        assert total == pytest.approx((initial - shop.worst_cost) / shop.scale, abs=1e-5)
+
+
+def test_presets_make_the_instances_they_name():
+    env = make(preset="single-7")
+    digests = set()
+    for seed in range(5):
+        env.reset(seed=seed)
+        assert env.instance.size == "7x1" and env.instance.objective == "total_tardiness"
+        digests.add(env.instance.digest)
+    assert len(digests) == 5
+    vector = gymnasium.make_vec(NAME, num_envs=2, preset="tardiness-4x3", bank=3)
+    assert {shop.objective for shop in vector.simulation.instances} == {"total_tardiness"}
+    for build in (make, lambda **arguments: gymnasium.make_vec(NAME, num_envs=2, **arguments)):
+        with pytest.raises(UnknownNameError, match="job shop preset"):
+            build(preset="beauty-4x3")
+        for other in ({"jobs": 3}, {"machines": 3}, {"instance": "ft06"}):
+            with pytest.raises(OptionError, match="not both"):
+                build(preset="single-7", **other)
 
 
 @pytest.mark.parametrize("name", ["jobs", "machines"])

@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 
 from dispatchgym.envs.core.errors import InstanceError, OptionError, UnknownNameError
 from dispatchgym.envs.core.instance import Instance
-from dispatchgym.envs.job_shop.instance import MAX_OPERATIONS, MAX_TIME, JobShopInstance, format, parse, read
+from dispatchgym.envs.job_shop.instance import (
+    MAX_OPERATIONS,
+    MAX_TIME,
+    MAX_WEIGHT,
+    JobShopInstance,
+    format,
+    parse,
+    read,
+)
+from dispatchgym.envs.job_shop.objective import MEASURES, NEED_DUE_DATES, name_of
 
 STANDARD = "# two jobs\n2 3\n0 5 1 6 2 7\n\n2 1 0 2 1 3\n"
 TAILLARD = """Nb of jobs, Nb of Machines, Time seed, Machine seed, Upper bound, Lower bound
@@ -22,6 +31,7 @@ Machines
  3  1  2
 """
 GENERAL = "2 3 general\n0 5 0 6 0 7 2 1\n1 4\nrelease 3 0\n"
+DATED = "2 1\n0 5\n0 6\ndue -3 9\nweight 2 1\nobjective makespan + 3 total_weighted_tardiness\nrelease 0 1\n"
 
 
 def small(**changes):
@@ -40,7 +50,12 @@ def instances(draw):
         duration[job, :length] = draw(st.lists(st.integers(0, 2**20), min_size=length, max_size=length))
         machine[job, :length] = draw(st.lists(st.integers(0, machines - 1), min_size=length, max_size=length))
     release = draw(st.none() | st.lists(st.integers(0, 2**20), min_size=jobs, max_size=jobs))
-    return JobShopInstance("drawn", machines, duration, machine, release)
+    due = draw(st.none() | st.lists(st.integers(-(2**20), 2**20), min_size=jobs, max_size=jobs))
+    weight = draw(st.none() | st.lists(st.integers(1, 9), min_size=jobs, max_size=jobs))
+    known = [name for name in MEASURES if due is not None or name not in NEED_DUE_DATES]
+    terms = draw(st.none() | st.dictionaries(st.sampled_from(known), st.integers(1, 20), min_size=1))
+    objective = terms and name_of(terms)
+    return JobShopInstance("drawn", machines, duration, machine, release, due, weight, objective)
 
 
 class TestInstance:
@@ -79,9 +94,47 @@ class TestInstance:
         ):
             assert small(**change).digest != digest
 
+    def test_objectives_are_chosen_by_what_jobs_have(self):
+        assert small().objective == small(weight=[1, 2]).objective == "makespan"
+        assert small(due=[5, 5]).objective == "total_tardiness"
+        assert small(due=[5, 5], weight=[1, 2]).objective == "total_weighted_tardiness"
+        assert small(due=[5, 5], objective="makespan").objective == "makespan"
+        assert small(objective="2 TOTAL_FLOW_TIME+makespan").objective == "makespan + 2 total_flow_time"
+
+    def test_what_is_classic_and_how_gaps_are_measured(self):
+        assert small().classic and small(release=[7, 0]).classic and small().gap_scale is None
+        assert not small(weight=[1, 2]).classic and not small(due=[5, 5], objective="makespan").classic
+        assert small(objective="total_flow_time").gap_scale is None
+        dated = small(due=[5, 5])
+        assert dated.gap_scale == dated.scale == 2 * 9  # two jobs, each tardy for the nine units of machine 1
+
+    def test_weights_of_one_and_due_dates_in_the_digest(self):
+        assert small(weight=[1, 1]).digest == small().digest and small(weight=[1, 1]).weight.tolist() == [1, 1]
+        different = [small(), small(due=[5, 5]), small(due=[5, 6]), small(weight=[1, 2]), small(weight=[5, 5])]
+        different += [small(objective="total_flow_time"), small(due=[5, 5], objective="makespan")]
+        assert len({instance.digest for instance in different}) == len(different)
+        assert small().digest == "20b32524c894822d"  # what was published before there were due dates keeps its digest
+
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
+            ({"due": [5]}, "due .* do not agree"),
+            ({"weight": [5]}, "weight .* do not agree"),
+            ({"due": [5, MAX_TIME + 1]}, "job 1: due"),
+            ({"due": [5, 0.5]}, "due must hold .* got float64"),
+            ({"weight": [0, 1]}, "job 0: weight 0 is not 1 to"),
+            ({"weight": [1, MAX_WEIGHT + 1]}, "job 1: weight"),
+            ({"objective": "total_tardiness"}, "objective total_tardiness needs due dates"),
+            ({"objective": "beauty"}, "unknown measure 'beauty'"),
+            ({"objective": "-1 makespan"}, "plus signs"),
+            (
+                {
+                    "duration": [[3, 4], [MAX_TIME - 8, 0]],
+                    "weight": [MAX_WEIGHT] * 2,
+                    "objective": "1000 total_weighted_flow_time",
+                },
+                "the objective may reach",
+            ),
             ({"duration": [[3, -4], [5, 0]]}, "job 0, operation 1: duration -4"),
             ({"duration": [[3, 4], [MAX_TIME + 1, 0]]}, "job 1, operation 0: duration"),
             ({"duration": [[3, 4], [5, 6]]}, "job 1, operation 1: duration 6 belongs to no operation"),
@@ -136,6 +189,17 @@ class TestFormats:
         assert instance.duration.tolist() == [[5, 6, 7, 1], [4, 0, 0, 0]]
         assert instance.release.tolist() == [3, 0] and instance.name == "general"
 
+    def test_due_dates_weights_and_an_objective_in_any_order(self):
+        instance = parse(DATED)
+        assert instance.due.tolist() == [-3, 9] and instance.weight.tolist() == [2, 1]
+        assert instance.release.tolist() == [0, 1]
+        assert instance.objective == "makespan + 3 total_weighted_tardiness"
+        assert parse(format(instance)).digest == instance.digest
+        assert parse("2 1\n0 5\n0 6\nDue 3\t9\n").objective == "total_tardiness"
+        assert "due" not in format(small()) and format(small(due=[1, 2])).endswith(
+            "due 1 2\nobjective total_tardiness\n"
+        )
+
     def test_line_endings_and_a_byte_order_mark_do_not_matter(self):
         for text in (STANDARD.replace("\n", "\r\n"), STANDARD.replace("\n", "\r"), "\ufeff" + STANDARD):
             assert parse(text).digest == parse(STANDARD).digest
@@ -183,6 +247,23 @@ class TestFormats:
             ("1 2\n0 1 1 1\nrelease 1 2\n", 3, "at most 1 numbers"),
             (f"1 2\n0 1 1 1\nrelease {MAX_TIME + 1}\n", 3, "job 0: release"),
             ("1 2\n0 1 1 1\nrelease 1\n7\n", 4, "expected the end"),
+            ("1 2\n0 1 1 1\nrelease 1\nrelease 1\n", 4, "expected the end or 'due', 'weight', 'objective'"),
+            ("1 2\n0 1 1 1\ndue\n", 3, "expected 1 due dates, found 0"),
+            ("1 2\n0 1 1 1\ndue -\n", 3, "found '-'"),
+            ("1 2\n0 1 1 1\ndue --5\n", 3, "found '-5'"),
+            ("1 2\n0 1 1 1\ndue 1 -2\n", 3, "at most 1 numbers"),
+            ("1 2\n0 1 1 1\nrelease -1\n", 3, "found '-1'"),
+            (f"1 2\n0 1 1 1\ndue -{MAX_TIME + 1}\n", 3, "job 0: due"),
+            ("1 2\n0 1 1 1\nweight 0\n", 3, "job 0: weight 0"),
+            ("1 2\n0 1 1 1\nweight 2 3\n", 3, "at most 1 numbers"),
+            ("1 2\n0 1 1 1\nobjective beauty\n", 3, "unknown measure 'beauty'"),
+            ("1 2\n0 1 1 1\nobjective\n", 3, "plus signs"),
+            ("1 2\n0 1 1 1\nobjective number_tardy\nweight 1\n", 3, "this objective needs due dates"),
+            (
+                f"1 1\n0 {MAX_TIME - 1}\nobjective 1000 total_weighted_flow_time\nweight {MAX_WEIGHT}\n",
+                4,
+                "the objective may reach",
+            ),
             ("1 2 general\n0 1 1\n", 2, "expected pairs"),
             ("1 2 generally\n0 1 1 1\n", 1, "found 'generally'"),
             ("Nb of jobs, Nb of Machines\n2 2\n0 1 1 1\n", 3, "expected the word Times"),
@@ -206,7 +287,7 @@ class TestFormats:
 
     @settings(deadline=None, max_examples=300)
     @given(
-        st.sampled_from([STANDARD, TAILLARD, GENERAL]),
+        st.sampled_from([STANDARD, TAILLARD, GENERAL, DATED]),
         st.lists(st.tuples(st.integers(0, 400), st.integers(0, 3), st.integers(0, 255)), min_size=1, max_size=4),
     )
     def test_damaged_bytes_give_an_instance_or_a_located_error(self, text, changes):

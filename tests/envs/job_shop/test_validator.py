@@ -1,6 +1,7 @@
 """The validator accepts every feasible schedule and names the rule that each broken one breaks."""
 
 import ast
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 import dispatchgym.envs.job_shop.validator as validator
 from dispatchgym.envs.core.schedule import Schedule, Violation
 from dispatchgym.envs.job_shop.instance import JobShopInstance
+from dispatchgym.envs.job_shop.objective import cost
 from dispatchgym.envs.job_shop.validator import MAX_MESSAGES, check, metrics
 
 INSTANCES, SCHEDULES_EACH = 500, 20  # 10,000 schedules, and 10,000 mutants
@@ -393,4 +395,28 @@ def test_it_imports_no_simulator():
     tree = ast.parse(Path(validator.__file__).read_text())
     imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     imported |= {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
-    assert imported == {"numpy", "core.checking", "core.schedule", "instance"}
+    assert imported == {"numpy", "core.checking", "core.schedule", "instance", "objective"}
+
+
+def test_metrics_of_due_dates_and_weights_by_hand():
+    schedule = np.array([[0, 1, 1, 5, 7], [1, 0, 1, 1, 5], [0, 0, 0, 0, 3]])
+    hand = JobShopInstance("hand", 2, [[3, 2], [4, 0]], [[0, 1], [1, -1]], [0, 1], [4, 5], [3, 2])
+    found = metrics(hand, Schedule(hand, schedule))
+    assert found["total_weighted_flow_time"] == 3 * 7 + 2 * 4
+    assert (found["total_tardiness"], found["total_weighted_tardiness"]) == (3, 9)
+    assert (found["max_lateness"], found["number_tardy"], found["weighted_number_tardy"]) == (3, 1, 3)
+    early = replace(hand, due=[9, 9], weight=None, objective="max_lateness + 2 weighted_number_tardy")
+    found = metrics(early, Schedule(early, schedule))
+    assert found["max_lateness"] == found["max_lateness + 2 weighted_number_tardy"] == -2
+    assert "total_weighted_tardiness" not in found and found["weighted_number_tardy"] == 0
+    assert metrics(early, Schedule(early, schedule[:0]))["max_lateness"] == 0
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_the_objective_is_what_the_completions_say(dated, seed):
+    """Read off rows in any order, and equal to the formula over completion times."""
+    rng = np.random.default_rng(seed)
+    instance = dated(random_instance(rng), rng)
+    entries = random_schedule(instance, rng)
+    completion = [max(row[END] for row in entries.tolist() if row[WORK] == job) for job in range(instance.jobs)]
+    assert metrics(instance, Schedule(instance, entries))[instance.objective] == cost(instance, np.array(completion))

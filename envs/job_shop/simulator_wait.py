@@ -1,0 +1,52 @@
+"""Construction in time with a way to wait, as in Tassel, Gebser and Schekotihin (2023).
+
+Candidates are the jobs that could start at the earliest time at which any could, on whatever machine; the last action
+puts all of them off until the next time at which another job could start. Every schedule whose operations start at
+their release or when another one ends can be made in this way, so optimal ones are among them.
+"""
+
+import warp as wp
+
+from .simulator_state import LATEST, State
+
+
+@wp.func(inline=False)
+def choose_now(s: State, i: int):
+    """Find who could start first, and when others could; returns the number of candidates, waiting included."""
+    n = s.jobs[s.instance[i]]
+    time = int(LATEST)
+    for j in range(n):
+        k = s.next_machine[i, j]
+        if k >= 0:
+            s.earliest_start[i, j] = wp.max(wp.max(s.arrival[i, j], s.free[i, k]), s.hold[i, j])
+            time = wp.min(time, s.earliest_start[i, j])
+    later = int(LATEST)
+    count = int(0)
+    for j in range(n):
+        s.action_mask[i, j] = wp.int8(0)
+        if s.next_machine[i, j] >= 0:
+            if s.earliest_start[i, j] == time:
+                s.action_mask[i, j] = wp.int8(1)
+                if count == 0:
+                    s.only[i] = j
+                count += 1
+            else:
+                later = wp.min(later, s.earliest_start[i, j])
+    wait = s.action_mask.shape[1] - 1
+    s.action_mask[i, wait] = wp.int8(0)
+    if later < LATEST:
+        s.action_mask[i, wait] = wp.int8(1)
+        count += 1
+    s.focus[i] = -1
+    s.time[i] = time
+    s.later[i] = later
+    return count
+
+
+@wp.func(inline=False)
+def put_off(s: State, i: int):
+    """Wait: nothing starts before another job could."""
+    for j in range(s.jobs[s.instance[i]]):
+        if s.action_mask[i, j] == wp.int8(1):
+            s.hold[i, j] = s.later[i]
+            s.bound[i] = wp.max(s.bound[i], s.later[i] + s.remaining_work[i, j])
