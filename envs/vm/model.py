@@ -139,7 +139,7 @@ class Model:
             "source": min(self.vms, MOST_CLASSES) if classes else 0,
             "level_of_room": int(LEVELS) + 3 if macros else 0, "list_node": nodes if macros else 0,
             "rank": RANKS if macros else 0,
-            "chosen_vm": 0 if classes else self.vms, "part": int(PARTS) if macros else 0,
+            "chosen_vm": 0 if classes else self.vms, "chosen_node": 0 if classes else nodes, "part": int(PARTS) if macros else 0,
             "hash": 6 * self.actions + 64 if macros else 0,
             "work": spec.works, "resource": spec.resources, "edge": spec.edges, "arc": spec.precedences,
             "work_feature": len(spec.work), "resource_feature": len(spec.resource),

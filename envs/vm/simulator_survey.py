@@ -114,12 +114,16 @@ def list_class(s: State, i: int, key: int, flavor: int, n: int, count: int):
 
 
 @wp.func
-def refresh_keys(s: State, i: int, h: int):
-    """Find the keys of host h anew if something has changed."""
-    if s.key_of_node[i, 2 * h] < 0 or s.key_of_node[i, 2 * h + 1] < 0:
-        for side in range(2):
-            s.key_of_node[i, 2 * h + side] = node_key(s, i, 2 * h + side)
+def refresh_keys(s: State, i: int):
+    """Find the keys of the hosts anew on which something has changed."""
+    k = int(0)
+    while k < s.changed_count[i]:
+        h = s.changed[i, k]
+        s.key_of_node[i, 2 * h] = node_key(s, i, 2 * h)
+        s.key_of_node[i, 2 * h + 1] = node_key(s, i, 2 * h + 1)
         s.key_of_host[i, h] = host_key(s, i, h)
+        k += 1
+    s.changed_count[i] = 0
 
 
 @wp.func
@@ -166,9 +170,9 @@ def survey(s: State, i: int):
     s.stamp[i] = s.stamp[i] + 1
     s.key_count[i] = 0
     s.class_count[i] = 0
+    refresh_keys(s, i)
     for back in range(s.hosts[b]):
         h = s.hosts[b] - 1 - back
-        refresh_keys(s, i, h)
         if s.constraints == 0 or s.drained[b, h] == 0:
             list_place(s, i, s.key_of_host[i, h], 2 * h)
             list_place(s, i, s.key_of_node[i, 2 * h + 1], 2 * h + 1)
