@@ -102,7 +102,9 @@ def offer_evacuations(s: State, i: int, a: int):
     """Offer the macros that make room for VMs of 64 cores, from action a on; returns the next one."""
     next = int(a)
     most = wp.min(PARTS, left(s, i))
-    for h in range(s.hosts[s.instance[i]]):
+    h = int(0)
+    h_end = s.hosts[s.instance[i]]
+    while h < h_end:
         for way in range(2 * DOUBLES):
             if next < s.action_mask.shape[1] - 1:
                 good = draft_evacuation(s, i, h, way // 2, way % 2, most)
@@ -118,4 +120,5 @@ def offer_evacuations(s: State, i: int, a: int):
                         offer_draft(s, i, next, 2 * h, gain, waste)
                         next += 1
                 take_back(s, i, 0)
+        h += 1
     return next

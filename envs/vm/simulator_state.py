@@ -119,7 +119,7 @@ FIELDS = (
     Field("next_host", "env node", "the same for hosts"),
     Field("key_list", "env place", "keys at which there are nodes or hosts"),
     Field("key_size", "env place", "how many there are"),
-    Field("key_residue", "env place", "free cores modulo a slot, of hosts the lesser"),
+    Field("key_level", "env place", "free cores modulo a slot, of hosts the lesser, and 32 for hosts"),
     Field("key_row", "env key", "place of the key in that list"),
     Field("key_count", "env", "how many keys"),
     Field("class_vm", "env source", "a VM of the class, the first on the first node"),
