@@ -18,6 +18,7 @@ from .vm_search import greedy
 
 FEW = 3  # VMs that leave or come to one node at most
 PAIR = 2  # double VMs that leave one host at most
+MANY = 100  # hosts
 Sizes = tuple[int, ...]  # cores of some single VMs, in descending order
 
 
@@ -273,7 +274,11 @@ class Program:
 
 
 def solve_patterns(
-    instance: VMInstance, conditions: Mapping | None = None, time_limit: float = 60.0, seed: int = 0, slack: int = 1
+    instance: VMInstance,
+    conditions: Mapping | None = None,
+    time_limit: float = 60.0,
+    seed: int = 0,
+    slack: int | None = None,
 ) -> Plan:
     """Complete as many slots of 16 cores as few moves can, each node being used in one way.
 
@@ -291,7 +296,8 @@ def solve_patterns(
         conditions: as in ``Schedule.conditions``; weights other than of FR-16 must be 0.
         time_limit: seconds, which HiGHS may overrun.
         seed: the solver's, from 0 to 2**31 - 1.
-        slack: slots below the bound of the program, at least 0, with which it is content.
+        slack: slots below the bound of the program, at least 0, with which it is content; None for 1 where there are
+            more than ``MANY`` hosts, of which the last slot takes longer than all others, else 0.
 
     Returns:
         The plan, without a bound.
@@ -301,6 +307,8 @@ def solve_patterns(
         ScheduleError: if a condition is not known or out of range.
     """
     check_options(time_limit, seed)
+    if slack is None:
+        slack = int(instance.hosts > MANY)
     if isinstance(slack, bool) or not isinstance(slack, int) or slack < 0:
         raise OptionError(f"slack must be an integer of at least 0, got {slack!r}")
     began = time.perf_counter()
