@@ -247,8 +247,8 @@ def _route(name: str, doc: str, local: str, reference: str, start: dict, **more)
     held_out = {name: [f"{name}:0-15"]} | {other: [f"{other}:0-9"] for other in more.pop("transfer")}
     return _llm(
         doc, (name, f"{name}-mix"), 2_000_000, {"control": "routing", "local": local}, rules=_ROUTERS,
-        reference=reference, held_out=held_out, watched=[f"{name}:16-19"], evolution={"generations": 40, "pairs": 16, "episodes": 4}
-        | {"start": start}, **more,
+        reference=reference, held_out=held_out, watched=[f"{name}:16-19"],
+        evolution={"generations": 40, "pairs": 16, "episodes": 4, "start": start}, **more,
     )  # fmt: skip
 
 

@@ -81,6 +81,12 @@ def _mip_reduced(instance, conditions, limits: Limits):
     return dataclasses.replace(plan, bound=None)
 
 
+def _patterns(instance, conditions, limits: Limits):
+    from .vm_patterns import solve_patterns
+
+    return solve_patterns(instance, conditions, limits.time_limit, limits.seed % 2**31)
+
+
 def _pop(instance, conditions, limits: Limits):
     from .vm_pop import solve_pop
 
@@ -151,6 +157,9 @@ POLICIES = {
         "takes the VMs of the most fragmented hosts out and packs them anew; inspired by alpha-VBPP, not the same",
     ),
     "pop": _planner(_pop, "hosts split at random into 16 parts, each solved exactly (Narayanan et al. 2021)"),
+    "patterns": _planner(
+        _patterns, "integer program over what leaves and comes to nodes that are alike; FR-16 alone", _is_plain
+    ),
     "mip-reduced": _planner(
         _mip_reduced, "integer program over the classes of VMs that change a residue; FR-16 alone", _is_plain
     ),

@@ -165,7 +165,7 @@ class Rescheduling:
                 self.bound, self.proven = max(self.bound, solution.bound), solution.optimal
             if not solution.rounds:
                 return False
-            order = order_streams(self.cluster, _streams(self.cluster, kinds, solution.rounds[0]))
+            order = order_streams(self.cluster, streams_of(self.cluster, kinds, solution.rounds[0]))
             self._keep(self._try(self._completed(order), _dropped(order, solution)))
             if order.complete or self.optimal:
                 return False
@@ -186,7 +186,7 @@ class Rescheduling:
             kinds, solution = self._program(rounds)
             after, moves = self.cluster.copy(), []
             for flows in solution.rounds:
-                order = order_streams(after, _streams(after, kinds, flows))
+                order = order_streams(after, streams_of(after, kinds, flows))
                 after.play(order.moves)
                 moves += order.moves
             self._keep(self._try(moves, f"in {rounds} rounds"))
@@ -222,18 +222,24 @@ class Rescheduling:
 
     def _try(self, moves: list[tuple[int, int]], how: str) -> _Found:
         """The best beginning of some moves."""
-        after = self.cluster.copy()
-        best, length = after.objective(), 0
-        for step, move in enumerate(moves):
-            after.play([move])
-            objective = after.objective()
-            if objective < best - CLOSE:
-                best, length = objective, step + 1
-        return _Found(tuple(moves[:length]), best, how if length else "")
+        kept, objective = best_beginning(self.cluster, moves)
+        return _Found(kept, objective, how if kept else "")
 
     def _keep(self, found: _Found) -> None:
         if found.objective < self.best.objective - CLOSE or not self.best.moves:
             self.best = found
+
+
+def best_beginning(cluster: Cluster, moves: list[tuple[int, int]]) -> tuple[tuple[tuple[int, int], ...], float]:
+    """The beginning of some moves after which the objective is least, the shortest of those, and that objective."""
+    after = cluster.copy()
+    best, length = after.objective(), 0
+    for step, move in enumerate(moves):
+        after.play([move])
+        objective = after.objective()
+        if objective < best - CLOSE:
+            best, length = objective, step + 1
+    return tuple(moves[:length]), best
 
 
 def _dropped(order: Order, solution: Solution) -> str:
@@ -241,7 +247,7 @@ def _dropped(order: Order, solution: Solution) -> str:
     return "" if order.complete else f"{planned - len(order.moves)} of {planned} moves dropped for want of an order"
 
 
-def _streams(cluster: Cluster, kinds: list[Kind], flows: tuple[Flow, ...]) -> list[Stream]:
+def streams_of(cluster: Cluster, kinds: list[Kind], flows: tuple[Flow, ...]) -> list[Stream]:
     """The flows of a solution as streams of the VMs that are there."""
     streams = []
     for kind, (left, arrived) in zip(kinds, flows, strict=True):

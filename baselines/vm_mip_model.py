@@ -118,7 +118,7 @@ class MoveModel(MoveRows):
         """
         from ortools.math_opt.python import mathopt
 
-        result = _solve(self.model, time_limit, seed)
+        result = run_highs(self.model, time_limit, seed)
         now = self.cluster.rate() + self.cluster.conditions.migration_cost * self.cluster.used
         bound = result.termination.objective_bounds.dual_bound
         if math.isfinite(bound):
@@ -162,14 +162,15 @@ class MoveModel(MoveRows):
         return fragment_rate(cores, memory, conditions) + conditions.migration_cost * (moved + self.cluster.used)
 
 
-def _solve(model: Any, time_limit: float, seed: int) -> Any:
-    """One thread, and no gap that counts as closed before it is."""
+def run_highs(model: Any, time_limit: float, seed: int, gap: float = 0.0) -> Any:
+    """One thread, and no gap that counts as closed before it is, unless it is this small."""
     from ortools.math_opt.python import mathopt
     from ortools.math_opt.solvers import highs_pb2
 
     parameters = mathopt.SolveParameters(
         time_limit=datetime.timedelta(seconds=time_limit),
         relative_gap_tolerance=0.0,
+        absolute_gap_tolerance=gap or None,
         random_seed=seed,
         highs=highs_pb2.HighsOptionsProto(int_options={"threads": 1}),
     )

@@ -15,7 +15,7 @@ from dispatchgym.envs.core import registry
 from dispatchgym.envs.core.solvers import Limits, applies, resolve, solve
 
 SETS = (("hosts-50:0-23", 10), ("medium:0-23", 50))
-POLICIES = ("ha", "greedy", "macro-greedy", "swap", "beam", "pop", "mip-reduced")
+POLICIES = ("ha", "greedy", "macro-greedy", "swap", "beam", "pop", "patterns", "mip-reduced")
 SLOT = 16
 
 

@@ -73,18 +73,26 @@ def show_context(s: State, i: int):
     """The global features."""
     b = s.instance[i]
     nodes = 2 * s.hosts[b]
-    for f in range(s.context.shape[1]):
+    f = int(0)
+    f_end = s.context.shape[1]
+    while f < f_end:
         s.context[i, f] = 0.0
+        f += 1
     by_nodes = 1.0 / float(nodes)
     cores = int(0)
-    for n in range(nodes):
+    n = int(0)
+    while n < nodes:
         cores += s.node_cores[b, n]
         r = s.free_cores[i, n] % SLOT
         s.context[i, RESIDUES + r] = s.context[i, RESIDUES + r] + by_nodes
         if r > 0:
             s.context[i, NEEDS + s.need[i, n]] = s.context[i, NEEDS + s.need[i, n]] + by_nodes
-    for f in range(RESIDUES, PLAIN_CONTEXT):
+        n += 1
+    f = int(RESIDUES)
+    f_end = PLAIN_CONTEXT
+    while f < f_end:
         s.context[i, f] = clip(s.context[i, f], 0.0, 1.0)
+        f += 1
     s.context[i, 0] = clip(float(left(s, i)) / 50.0, 0.0, 4.0)
     s.context[i, 1] = clip(float(left(s, i)) / float(wp.max(s.mnl, 1)), 0.0, 1.0)
     s.context[i, 2] = clip(float(rate(s, i)) / float(BILLION), 0.0, 1.0)
@@ -95,8 +103,11 @@ def show_context(s: State, i: int):
     if s.task == DYNAMIC:
         s.context[i, 7] = clip(1.0 - float(s.now[i]) / float(wp.max(s.horizon[b], 1)), 0.0, 1.0)
     unplaced = int(0)
-    for k in range(s.unplaced.shape[1]):
+    k = int(0)
+    k_end = s.unplaced.shape[1]
+    while k < k_end:
         unplaced += s.unplaced[i, k]
+        k += 1
     s.context[i, 8] = float(unplaced) / float(s.vms[b])
     if s.context.shape[1] > PLAIN_CONTEXT:
         show_all_rooms(s, i, PLAIN_CONTEXT)
@@ -110,8 +121,11 @@ def show_class(s: State, i: int, c: int):
     n = s.place[i, v]
     cores = s.need_cores[b, v]
     key = s.class_key[i, c]
-    for f in range(s.work.shape[2]):
+    f = int(0)
+    f_end = s.work.shape[2]
+    while f < f_end:
         s.work[i, c, f] = 0.0
+        f += 1
     s.work[i, c, 0] = float(s.doubled[b, v])
     s.work[i, c, 1] = clip(float(cores) / 16.0, 0.0, 4.0)
     s.work[i, c, 2] = share(s.class_size[i, c])
@@ -218,26 +232,47 @@ def observe(s: State, i: int):
         s.shown_classes[i] = s.work.shape[1]
         s.shown_keys[i] = s.resource.shape[1]
         s.episode_shown[i] = s.episode[i] + 1
-    for c in range(s.class_count[i]):
+    c = int(0)
+    c_end = s.class_count[i]
+    while c < c_end:
         show_class(s, i, c)
-    for c in range(s.class_count[i], s.shown_classes[i]):
-        for f in range(s.work.shape[2]):
+        c += 1
+    c = int(s.class_count[i])
+    c_end = s.shown_classes[i]
+    while c < c_end:
+        f = int(0)
+        f_end = s.work.shape[2]
+        while f < f_end:
             s.work[i, c, f] = 0.0
+            f += 1
         s.assignment[i, 0, c] = wp.int64(s.work.shape[1])
         s.assignment[i, 1, c] = wp.int64(s.resource.shape[1])
         s.assignment_attr[i, c, 0] = 0.0
+        c += 1
     s.shown_classes[i] = s.class_count[i]
-    for row in range(s.key_count[i]):
+    row = int(0)
+    row_end = s.key_count[i]
+    while row < row_end:
         show_key(s, i, row)
-    for row in range(s.key_count[i], s.shown_keys[i]):
-        for f in range(s.resource.shape[2]):
+        row += 1
+    row = int(s.key_count[i])
+    row_end = s.shown_keys[i]
+    while row < row_end:
+        f = int(0)
+        f_end = s.resource.shape[2]
+        while f < f_end:
             s.resource[i, row, f] = 0.0
+            f += 1
+        row += 1
     s.shown_keys[i] = s.key_count[i]
     best = best_ratio(s, i)
-    for a in range(s.action_mask.shape[1] - 1):
+    a = int(0)
+    a_end = s.action_mask.shape[1] - 1
+    while a < a_end:
         if s.action_mask[i, a] == wp.int8(1):
             show_class_candidate(s, i, a, best)
         else:
             hide_candidate(s, i, a)
+        a += 1
     show_stop(s, i, best)
     show_context(s, i)

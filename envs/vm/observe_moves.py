@@ -64,8 +64,11 @@ def hide_candidate(s: State, i: int, a: int):
     """Make action a padding."""
     s.candidate[i, a, 0] = wp.int64(s.work.shape[1])
     s.candidate[i, a, 1] = wp.int64(s.resource.shape[1])
-    for f in range(s.candidate_attr.shape[2]):
+    f = int(0)
+    f_end = s.candidate_attr.shape[2]
+    while f < f_end:
         s.candidate_attr[i, a, f] = 0.0
+        f += 1
 
 
 @wp.func
@@ -134,10 +137,13 @@ def show_parts(s: State, i: int, a: int):
     b = s.instance[i]
     weight = 1.0 / float(s.length[i, a])
     cores = float(0.0)
-    for part in range(s.length[i, a]):
+    part = int(0)
+    part_end = s.length[i, a]
+    while part < part_end:
         v = s.part_vm[i, a, part]
         cores += float(s.need_cores[b, v])
         show_target(s, i, a, v, s.part_node[i, a, part], weight)
+        part += 1
     s.candidate_attr[i, a, 1] = clip(cores * weight / 16.0, 0.0, 4.0)
     n = s.source[i, a]
     other = n + 1 - 2 * (n % 2)
@@ -161,9 +167,12 @@ def per_move(s: State, i: int, a: int):
 def best_ratio(s: State, i: int):
     """The largest decrease per move of all candidates, in slots; none is the least."""
     best = float(0.0)
-    for a in range(s.action_mask.shape[1] - 1):
+    a = int(0)
+    a_end = s.action_mask.shape[1] - 1
+    while a < a_end:
         if s.action_mask[i, a] == wp.int8(1):
             best = wp.max(best, per_move(s, i, a))
+        a += 1
     return best
 
 
@@ -173,8 +182,11 @@ def show_candidate(s: State, i: int, a: int, best: float):
     b = s.instance[i]
     v = s.vm[i, a]
     n = s.node[i, a]
-    for f in range(s.candidate_attr.shape[2]):
+    f = int(0)
+    f_end = s.candidate_attr.shape[2]
+    while f < f_end:
         s.candidate_attr[i, a, f] = 0.0
+        f += 1
     s.candidate_attr[i, a, 0] = float(s.doubled[b, v])
     s.candidate_attr[i, a, 1] = clip(float(s.need_cores[b, v]) / 16.0, 0.0, 4.0)
     s.candidate_attr[i, a, 2] = clip(float(s.gain[i, a]) / MOST * 0.25, -2.0, 2.0)

@@ -60,8 +60,11 @@ def show_vm(s: State, i: int, v: int):
     b = s.instance[i]
     n = s.place[i, v]
     cores = s.need_cores[b, v]
-    for f in range(s.work.shape[2]):
+    f = int(0)
+    f_end = s.work.shape[2]
+    while f < f_end:
         s.work[i, v, f] = 0.0
+        f += 1
     s.work[i, v, 0] = float(s.doubled[b, v])
     s.work[i, v, 1] = clip(float(cores) / 16.0, 0.0, 4.0)
     s.work[i, v, 2] = clip(float(s.need_memory[b, v]) / float(wp.max(s.node_memory[b, 0], 1)), 0.0, 4.0)
@@ -102,25 +105,46 @@ def show_node(s: State, i: int, n: int):
 def observe(s: State, i: int):
     """Write environment i's observation of moves in two steps."""
     b = s.instance[i]
-    for v in range(s.vms[b]):
+    v = int(0)
+    v_end = s.vms[b]
+    while v < v_end:
         show_vm(s, i, v)
-    for v in range(s.vms[b], s.work.shape[1]):
-        for f in range(s.work.shape[2]):
+        v += 1
+    v = int(s.vms[b])
+    v_end = s.work.shape[1]
+    while v < v_end:
+        f = int(0)
+        f_end = s.work.shape[2]
+        while f < f_end:
             s.work[i, v, f] = 0.0
+            f += 1
         show_edge(s, i, 2 * v, v, -1)
         show_edge(s, i, 2 * v + 1, v, -1)
-    for n in range(2 * s.hosts[b]):
+        v += 1
+    n = int(0)
+    n_end = 2 * s.hosts[b]
+    while n < n_end:
         show_node(s, i, n)
-    for n in range(2 * s.hosts[b], s.resource.shape[1]):
-        for f in range(s.resource.shape[2]):
+        n += 1
+    n = int(2 * s.hosts[b])
+    n_end = s.resource.shape[1]
+    while n < n_end:
+        f = int(0)
+        f_end = s.resource.shape[2]
+        while f < f_end:
             s.resource[i, n, f] = 0.0
+            f += 1
+        n += 1
     best = best_ratio(s, i)
-    for a in range(s.action_mask.shape[1] - 1):
+    a = int(0)
+    a_end = s.action_mask.shape[1] - 1
+    while a < a_end:
         hide_candidate(s, i, a)
         if s.action_mask[i, a] == wp.int8(1):
             show_candidate(s, i, a, best)
             s.candidate[i, a, 0] = wp.int64(s.vm[i, a])
             if s.node[i, a] >= 0:
                 s.candidate[i, a, 1] = wp.int64(s.node[i, a])
+        a += 1
     show_stop(s, i, best)
     show_context(s, i)

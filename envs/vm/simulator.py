@@ -17,11 +17,12 @@ import warp as wp
 
 from ..core.rng import instance_of
 from .simulator_class import offer_classes
-from .simulator_cluster import evaluate, exchange, give, left, list_at, may_go, update_need, weighted
+from .simulator_cluster import evaluate, left, may_go, weighted
 from .simulator_evacuate import offer_evacuations
 from .simulator_events import evict, is_over, migrate, pass_to, put, wait
 from .simulator_macro import measure, offer_completions
 from .simulator_sinks import rank_sinks, sort_nodes
+from .simulator_start import clear_actions, start
 from .simulator_state import BILLION, CLASS, DYNAMIC, MACRO, PACK, RESCHEDULE, SLOT, VM, State
 from .simulator_steps import offer_nodes, offer_vms
 from .simulator_survey import refresh_keys, survey
@@ -47,16 +48,8 @@ def offer_macros(s: State, i: int):
     if s.weight_16 > 0:
         rank_sinks(s, i)
         a = offer_completions(s, i, a)
-    for h in range(s.hosts[s.instance[i]]):  # drafts have put them out of date, and were taken back
-        refresh_keys(s, i, h)
+    refresh_keys(s, i)  # drafts have put them out of date, and were taken back
     return a
-
-
-@wp.func
-def clear_choice(s: State, i: int, a: int):
-    """Make every action from a on illegal, but for stopping."""
-    for k in range(a, s.action_mask.shape[1] - 1):
-        s.action_mask[i, k] = wp.int8(0)
 
 
 @wp.func
@@ -73,18 +66,18 @@ def offer(s: State, i: int):
         elif left(s, i) > 0 or s.task == PACK:
             offer_vms(s, i)
         else:
-            clear_choice(s, i, 0)
+            clear_actions(s, i, 0, last)
     elif left(s, i) > 0 or s.task == PACK:
         a = int(0)
         if s.moves == CLASS:
             a = offer_classes(s, i)
         else:
             a = offer_macros(s, i)
-        clear_choice(s, i, a)
+        clear_actions(s, i, a, last)
     else:
         s.class_count[i] = 0
         s.key_count[i] = 0
-        clear_choice(s, i, 0)
+        clear_actions(s, i, 0, last)
     return s.offered[i]
 
 
@@ -178,103 +171,11 @@ def settle(s: State, i: int):
                 apply(s, i, s.only[i])
                 deciding = s.terminated[i] == wp.int8(0)
     if s.terminated[i] == wp.int8(1):
-        clear_choice(s, i, 0)
+        last = s.action_mask.shape[1] - 1
+        clear_actions(s, i, 0, last)
         # Over before the first choice: any action ends it, and nobody who draws from the mask meets an empty one.
-        s.action_mask[i, s.action_mask.shape[1] - 1] = wp.int8(s.steps[i] == 0)
+        s.action_mask[i, last] = wp.int8(s.steps[i] == 0)
     s.objective[i] = evaluate(s, i)
-
-
-@wp.func
-def show_stopping(s: State, i: int):
-    """The columns of the action to stop, which never change."""
-    a = s.action_mask.shape[1] - 1
-    s.vm[i, a] = -1
-    s.node[i, a] = -1
-    s.source[i, a] = -1
-    s.cores[i, a] = 0
-    s.gain[i, a] = 0
-    s.source_gain[i, a] = 0
-    s.room[i, a] = 0
-    s.length[i, a] = 1
-    s.megabytes[i, a] = 0
-    s.harm[i, a] = 0
-    s.waste[i, a] = 0
-    s.importance[i, a] = -1
-    s.kind[i, a] = 3
-    s.action_class[i, a] = -1
-    s.action_key[i, a] = -1
-
-
-@wp.func
-def clear_cluster(s: State, i: int):
-    """Empty hosts."""
-    b = s.instance[i]
-    s.fragments[i] = 0
-    s.wide_slots[i] = 0
-    s.memory_fragments[i] = wp.int64(0)
-    s.free_total[i] = 0
-    s.free_memory_total[i] = wp.int64(0)
-    for n in range(2 * s.hosts[b]):
-        s.free_cores[i, n] = 0
-        s.free_memory[i, n] = 0
-        s.touched[i, n] = 0
-        s.node_vm[i, n] = -1
-        for f in range(s.flavors[b]):
-            s.flavor_count[i, n, f] = 0
-        for size in range(SLOT):
-            s.small[i, n, size] = 0
-    for n in range(2 * s.hosts[b]):
-        give(s, i, n, s.node_cores[b, n], s.node_memory[b, n])
-
-
-@wp.func
-def place_all(s: State, i: int):
-    """Put every VM where it is at the start."""
-    b = s.instance[i]
-    for k in range(s.unplaced.shape[1]):
-        s.unplaced[i, k] = 0
-    for v in range(s.vms[b]):
-        n = s.start_node[b, v]
-        s.place[i, v] = -1
-        s.evicted[i, v] = 0
-        if n >= 0:
-            exchange(s, i, v, n, -1)
-        elif s.task == PACK:
-            s.unplaced[i, s.level[b, v]] = s.unplaced[i, s.level[b, v]] + 1
-    for back in range(s.vms[b]):  # from the last to the first: each one is put before those listed
-        v = s.vms[b] - 1 - back
-        if s.start_node[b, v] >= 0:
-            list_at(s, i, v, s.start_node[b, v])
-    for n in range(2 * s.hosts[b]):
-        update_need(s, i, n)
-
-
-@wp.func
-def clear_episode(s: State, i: int):
-    """Forget the last episode."""
-    s.now[i] = 0
-    s.next_event[i] = 0
-    s.copied[i] = -1
-    s.copied_to[i] = -1
-    s.migrations[i] = 0
-    s.evictions[i] = 0
-    s.stale_moves[i] = 0
-    s.rejected[i] = 0
-    s.integral[i] = wp.int64(0)
-    s.log_count[i] = 0
-    s.chosen[i] = -1
-    s.stamp[i] = 0
-    for k in range(s.mark.shape[1]):
-        s.mark[i, k] = 0
-    for k in range(s.seen_stamp.shape[1]):
-        s.seen_stamp[i, k] = 0
-    for a in range(s.action_mask.shape[1]):
-        s.action_mask[i, a] = wp.int8(0)
-    s.steps[i] = 0
-    s.reward[i] = 0.0
-    s.terminated[i] = wp.int8(0)
-    s.truncated[i] = wp.int8(0)
-    s.illegal[i] = wp.int8(0)
 
 
 @wp.func
@@ -289,11 +190,7 @@ def worth(s: State, i: int):
 @wp.func
 def reset(s: State, i: int):
     """Begin an episode of environment i on instance ``s.instance[i]``."""
-    clear_episode(s, i)
-    clear_cluster(s, i)
-    place_all(s, i)
-    s.free_at_start[i] = s.free_total[i]
-    show_stopping(s, i)
+    start(s, i)
     if s.task == DYNAMIC:
         pass_to(s, i, 0)
     s.objective[i] = evaluate(s, i)
@@ -347,8 +244,7 @@ def fail(s: State, i: int):
     s.offered[i] = 0
     s.class_count[i] = 0
     s.key_count[i] = 0
-    clear_choice(s, i, 0)
-    s.action_mask[i, s.action_mask.shape[1] - 1] = wp.int8(0)
+    clear_actions(s, i, 0, s.action_mask.shape[1])
 
 
 @wp.func

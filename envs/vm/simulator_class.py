@@ -190,59 +190,119 @@ def band(s: State, i: int, v: int, n: int, gain: int):
 
 
 @wp.func
-def offer_pair(s: State, i: int, c: int, row: int, a: int, source_gain: int):
-    """Offer class c to this row's key as action a, if any VM and place can be found; returns the next action."""
+def offer_pair(s: State, i: int, c: int, row: int, a: int, source_gain: int, counting: bool):
+    """Offer class c to this row's key as action a, if any VM and place can be found; returns the next action.
+
+    Args:
+        counting: True to write nothing.
+    """
     v = s.class_vm[i, c]
     n = first_of(s, i, v, s.key_list[i, row])
     next = int(a)
     if n >= 0:
-        write(s, i, a, v, n, int(s.place[i, v] < 0), source_gain, both_gains(s, i, v, n, source_gain))
-        s.action_class[i, a] = c
-        s.action_key[i, a] = row
         next += 1
+        if not counting:
+            write(s, i, a, v, n, int(s.place[i, v] < 0), source_gain, both_gains(s, i, v, n, source_gain))
+            s.action_class[i, a] = c
+            s.action_key[i, a] = row
     return next
 
 
 @wp.func
-def visit_class(s: State, i: int, c: int, wanted: int, first: int):
+def is_by_residue(s: State):
+    """Whether the residue of a place says whether VMs of a class should go there."""
+    return s.weight_64 == 0 and s.weight_16 > 0 and s.task != PACK
+
+
+@wp.func
+def least_level(s: State, i: int, v: int):
+    """The least level, see list_place, of places that VM v should go to; they are below the next multiple of 32."""
+    b = s.instance[i]
+    result = 32 * s.doubled[b, v]
+    if is_by_residue(s):
+        result += s.need_cores[b, v] % SLOT
+    return result
+
+
+@wp.func
+def bound_pairs(s: State, i: int, most: int):
+    """How many pairs of a class and a key there are at most; counts no further than beyond ``most``."""
+    count = int(0)
+    keys = s.key_count[i]
+    levels = s.key_level[i, 0:keys]
+    c = int(0)
+    classes = s.class_count[i]
+    while c < classes and count <= most:
+        least = least_level(s, i, s.class_vm[i, c])
+        most_level = least // 32 * 32 + 31
+        row = int(0)
+        while row < keys:
+            count += int(levels[row] >= least and levels[row] <= most_level)
+            row += 1
+        c += 1
+    return count
+
+
+@wp.func
+def may_have(s: State, i: int, c: int, wanted: int, source_gain: int):
+    """Whether there can be moves of this band in class c: of FR-16 alone, all of a class free the same."""
+    result = bool(True)
+    if wanted >= 0 and s.weight_16 == 100 and s.task != PACK:
+        v = s.class_vm[i, c]
+        b = s.instance[i]
+        gain = source_gain + 100 * (1 + s.doubled[b, v]) * (s.need_cores[b, v] % SLOT)
+        result = (gain > 0) == (wanted == 0)
+    return result
+
+
+@wp.func
+def visit_class(s: State, i: int, c: int, wanted: int, first: int, counting: bool):
     """Offer class c at every key, from action ``first`` on; returns the next one, beyond the last if not all had room.
 
     Args:
         wanted: the band to be offered alone; -1 for all.
+        counting: True to write nothing.
     """
     v = s.class_vm[i, c]
-    b = s.instance[i]
-    simple = s.weight_64 == 0 and s.weight_16 > 0 and s.task != PACK  # then the residue says it all
-    is_double = s.doubled[b, v] == 1
     last = s.action_mask.shape[1] - 1
-    least = int(0)
-    if simple:
-        least = s.need_cores[b, v] % SLOT
     source_gain = leaving_gain(s, i, v)
     a = int(first)
-    for row in range(s.key_count[i]):
-        if s.key_residue[i, row] >= least and (s.key_list[i, row] >= HOSTS_FROM) == is_double:
-            good = simple
+    keys = int(0)
+    if may_have(s, i, c, wanted, source_gain):
+        keys = s.key_count[i]
+    least = least_level(s, i, v)
+    most = least // 32 * 32 + 31
+    by_residue = is_by_residue(s)
+    row = int(0)
+    while row < keys and a <= last:
+        level = s.key_level[i, row]
+        if level >= least and level <= most:
+            good = by_residue
             if not good:
                 good = suits(s, i, c, row)
-            if good and wanted >= 0:
+            if good and (wanted > 0 or (wanted == 0 and s.weight_16 < 100)):
                 n = s.first_node[i, s.key_list[i, row]]
                 good = band(s, i, v, n, source_gain + side_gain(s, i, v, n, -1)) == wanted
             if good and a >= last:
                 a = last + 1
             elif good:
-                a = offer_pair(s, i, c, row, a, source_gain)
+                a = offer_pair(s, i, c, row, a, source_gain, counting)
+        row += 1
     return a
 
 
 @wp.func
-def visit_pairs(s: State, i: int, wanted: int, first: int):
+def visit_pairs(s: State, i: int, wanted: int, first: int, counting: bool):
     """Offer the pairs of all classes, see visit_class; returns the next action."""
     a = int(first)
     budget = left(s, i)
-    for c in range(s.class_count[i]):
+    last = s.action_mask.shape[1] - 1
+    c = int(0)
+    classes = s.class_count[i]
+    while c < classes and a <= last:
         if budget > 0 or s.class_key[i, c] == NOWHERE:
-            a = visit_class(s, i, c, wanted, a)
+            a = visit_class(s, i, c, wanted, a, counting)
+        c += 1
     return a
 
 
@@ -250,13 +310,19 @@ def visit_pairs(s: State, i: int, wanted: int, first: int):
 def offer_pairs(s: State, i: int):
     """Offer the pairs of a class and a key; returns the next action. If there are too many, band after band."""
     last = s.action_mask.shape[1] - 1
-    a = visit_pairs(s, i, -1, 0)
-    if a > last and s.task != PACK:
-        a = int(0)
-        s.offered[i] = 0
-        for wanted in range(3):
-            if a < last:
-                a = visit_pairs(s, i, wanted, a)
+    many = s.task != PACK
+    if many:
+        many = bound_pairs(s, i, last) > last
+    if many:
+        many = visit_pairs(s, i, -1, 0, True) > last
+    a = int(0)
+    if many:
+        wanted = int(0)
+        while wanted < 3 and a < last:
+            a = visit_pairs(s, i, wanted, a, False)
+            wanted += 1
+    else:
+        a = visit_pairs(s, i, -1, 0, False)
     return wp.min(a, last)
 
 

@@ -10,15 +10,16 @@ def need_of(s: State, i: int, n: int, residue: int, without: int):
     """Fewest small VMs that leave a node of so many free cores modulo a slot complete, one VM less of a size on it."""
     missing = SLOT - residue
     count = int(0)
-    for back in range(1, SLOT):
-        size = SLOT - back
-        there = s.small[i, n, size]
+    size = int(SLOT - 1)
+    while size > 0 and missing > 0:
+        there = int(s.small[i, n, size])
         if size == without:
             there -= 1
-        if missing > 0 and there > 0:
+        if there > 0:
             taken = wp.min(there, (missing + size - 1) // size)
             missing -= taken * size
             count += taken
+        size -= 1
     if missing > 0:
         count = HARD
     return wp.min(count, HARD)
@@ -40,6 +41,16 @@ def harm_at(s: State, i: int, v: int, n: int):
 
 
 @wp.func
+def note_change(s: State, i: int, h: int):
+    """Something has changed on host h: its keys are out of date."""
+    if s.key_of_node[i, 2 * h] >= 0:
+        s.key_of_node[i, 2 * h] = -1
+        s.key_of_node[i, 2 * h + 1] = -1
+        s.changed[i, s.changed_count[i]] = h
+        s.changed_count[i] = s.changed_count[i] + 1
+
+
+@wp.func
 def give(s: State, i: int, n: int, cores: int, memory: int):
     """Give cores and memory back to node n, or take them where negative."""
     h = n // 2
@@ -54,8 +65,7 @@ def give(s: State, i: int, n: int, cores: int, memory: int):
     s.memory_fragments[i] = s.memory_fragments[i] + wp.int64(scraps)
     s.free_total[i] = s.free_total[i] + cores
     s.free_memory_total[i] = s.free_memory_total[i] + wp.int64(memory)
-    s.key_of_node[i, 2 * h] = -1  # out of date: keys of a node may depend on the other one
-    s.key_of_node[i, 2 * h + 1] = -1
+    note_change(s, i, h)  # keys of a node may depend on the other one
 
 
 @wp.func
@@ -124,6 +134,7 @@ def unlist(s: State, i: int, v: int):
         f = s.flavor[b, v]
         s.flavor_count[i, n, f] = s.flavor_count[i, n, f] - 1
         if s.may.shape[1] > 0:
+            s.may_count[i] = s.may_count[i] - int(s.may[i, v])
             s.may[i, v] = wp.int8(0)
         last = int(-1)
         u = int(s.node_vm[i, n])

@@ -90,7 +90,9 @@ def admit(s: State, i: int, v: int):
     b = s.instance[i]
     best = int(-1)
     least = int(LATEST)
-    for n in range(2 * s.hosts[b]):
+    n = int(0)
+    n_end = 2 * s.hosts[b]
+    while n < n_end:
         room = s.free_cores[i, n]
         if s.doubled[b, v] == 1:
             room = LATEST
@@ -100,6 +102,7 @@ def admit(s: State, i: int, v: int):
             if may_go(s, i, v, n):
                 best = n
                 least = room
+        n += 1
     if best >= 0:
         arrive(s, i, v, best)
         list_at(s, i, v, best)

@@ -173,12 +173,15 @@ def send_away(s: State, i: int, most: int, n: int, size: int, rule: int):
 def draft_set(s: State, i: int, most: int, n: int, lowest: int, rule: int):
     """Send the counted VMs of node n away, down to size ``lowest``; whether all could be."""
     good = bool(True)
-    for back in range(SLOT - lowest):
+    back = int(0)
+    back_end = SLOT - lowest
+    while back < back_end:
         size = SLOT - 1 - back
         count = int(0)
         while count < s.set_count[i, size] and good:
             good = send_away(s, i, most, n, size, rule)
             count += 1
+        back += 1
     return good
 
 
@@ -188,8 +191,11 @@ def try_set(s: State, i: int, a: int, most: int, n: int, lowest: int, code: int)
     kept = s.draft_length[i]
     next = int(a)
     mine = int(code)
-    for back in range(SLOT - lowest):
+    back = int(0)
+    back_end = SLOT - lowest
+    while back < back_end:
         mine = blend(mine, s.set_count[i, SLOT - 1 - back])
+        back += 1
     for rule in range(3):
         by_rule = blend(mine, rule)
         if next < s.action_mask.shape[1] - 1 and is_new(s, i, by_rule):
@@ -277,7 +283,9 @@ def offer_completions(s: State, i: int, a: int):
     """Offer the macros that complete slots of 16 cores, from action a on; returns the next one."""
     b = s.instance[i]
     next = int(a)
-    for h in range(s.hosts[b]):
+    h = int(0)
+    h_end = s.hosts[b]
+    while h < h_end:
         for side in range(2):
             next = try_node(s, i, next, 2 * h + side, 0)
         v = int(s.node_vm[i, 2 * h])
@@ -292,4 +300,5 @@ def offer_completions(s: State, i: int, a: int):
                             next = try_node(s, i, next, 2 * h + side, code)
                         take_back(s, i, 0)
             v = s.vm_next[i, v]
+        h += 1
     return next

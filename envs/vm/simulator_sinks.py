@@ -29,26 +29,38 @@ def sort_nodes(s: State, i: int):
     b = s.instance[i]
     for k in range(s.level_first.shape[1]):
         s.level_first[i, k] = 0
-    for n in range(2 * s.hosts[b]):
+    n = int(0)
+    n_end = 2 * s.hosts[b]
+    while n < n_end:
         if s.constraints == 0 or s.drained[b, n // 2] == 0:
             k = level_of(s, i, n) + 2
             s.level_first[i, k] = s.level_first[i, k] + 1
-    for k in range(1, s.level_first.shape[1]):
+        n += 1
+    k = int(1)
+    k_end = s.level_first.shape[1]
+    while k < k_end:
         s.level_first[i, k] = s.level_first[i, k] + s.level_first[i, k - 1]
-    for n in range(2 * s.hosts[b]):
+        k += 1
+    n = int(0)
+    n_end = 2 * s.hosts[b]
+    while n < n_end:
         if s.constraints == 0 or s.drained[b, n // 2] == 0:
             k = level_of(s, i, n) + 1
             s.by_level[i, s.level_first[i, k]] = n
             s.level_first[i, k] = s.level_first[i, k] + 1
+        n += 1
 
 
 @wp.func
 def rank_sinks(s: State, i: int):
     """For each size, the nodes with room for it that are hardest to complete, the fullest of them first."""
-    for size in range(1, SLOT):
+    size = int(1)
+    while size < SLOT:
         found = int(0)
-        for easier in range(HARD):
-            for k in range(size, SLOT):
+        easier = int(0)
+        while easier < HARD:
+            k = int(size)
+            while k < SLOT:
                 at = int(s.level_first[i, k])
                 while at < s.level_first[i, k + 1] and found < RANKS:
                     n = s.by_level[i, at]
@@ -56,8 +68,13 @@ def rank_sinks(s: State, i: int):
                         s.hardest[i, size, found] = n
                         found += 1
                     at += 1
-        for rest in range(found, RANKS):
+                k += 1
+            easier += 1
+        rest = int(found)
+        while rest < RANKS:
             s.hardest[i, size, rest] = -1
+            rest += 1
+        size += 1
 
 
 @wp.func
@@ -85,7 +102,9 @@ def tightest_sink(s: State, i: int, v: int, h: int):
     """The sink of a single VM with the least loss; -1 for none."""
     best = int(-1)
     least = int(LATEST)
-    for k in range(4 * s.draft_length[i]):  # what the draft has changed, of double VMs both nodes
+    k = int(0)
+    k_end = 4 * s.draft_length[i]
+    while k < k_end:  # what the draft has changed, of double VMs both nodes
         part = k // 4
         n = s.draft_node[i, part]
         if k % 2 == 1:
@@ -95,6 +114,7 @@ def tightest_sink(s: State, i: int, v: int, h: int):
             if loss(s, i, v, n) < least:
                 best = n
                 least = loss(s, i, v, n)
+        k += 1
     k = s.need_cores[s.instance[i], v]
     last = int(LEVELS)
     if s.weight_64 == 0:
@@ -125,11 +145,13 @@ def hardest_sink(s: State, i: int, v: int, h: int):
     """The sink of a small VM that is hardest to complete; -1 for none."""
     best = int(-1)
     size = s.need_cores[s.instance[i], v]
-    for k in range(RANKS):
+    k = int(0)
+    while k < RANKS:
         n = s.hardest[i, size, k]
         if n >= 0 and best < 0:
             if is_sink(s, i, v, n, h):
                 best = n
+        k += 1
     return best
 
 
@@ -138,7 +160,9 @@ def double_sink(s: State, i: int, v: int, h: int):
     """The host that a double VM can go to with the least loss; -1 for none."""
     best = int(-1)
     least = int(LATEST)
-    for g in range(s.hosts[s.instance[i]]):
+    g = int(0)
+    g_end = s.hosts[s.instance[i]]
+    while g < g_end:
         n = 2 * g
         if g != h and fits(s, i, v, n):
             lost = loss(s, i, v, n) + level_of(s, i, n + 1)
@@ -146,6 +170,7 @@ def double_sink(s: State, i: int, v: int, h: int):
                 if is_sink(s, i, v, n, h):
                     best = n
                     least = lost
+        g += 1
     return best
 
 

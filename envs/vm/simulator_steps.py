@@ -9,6 +9,7 @@ import warp as wp
 from .simulator_class import both_gains, leaving_gain, write
 from .simulator_cluster import fits, left, may_go
 from .simulator_events import may_evict
+from .simulator_start import clear_actions
 from .simulator_state import DYNAMIC, PACK, State
 
 
@@ -36,18 +37,68 @@ def is_free_to_go(s: State, i: int, v: int):
 
 
 @wp.func
-def rooms(s: State, i: int, f: int):
-    """At how many places a VM of flavor f fits, constraints aside; the first few are enough to know."""
+def note_room(s: State, i: int, f: int, was: bool, now: bool):
+    """Count that a place had room for VMs of flavor f, and whether it has it now."""
+    if was != now:
+        before = s.flavor_rooms[i, f]
+        after = before + int(now) - int(was)
+        s.flavor_rooms[i, f] = after
+        if wp.min(before, after) < 2:
+            s.flavor_news[i, f] = 1
+
+
+@wp.func
+def had_room(s: State, i: int, n: int, cores: int, memory: int):
+    """Whether so much was free on node n when its places were counted."""
+    return s.counted_cores[i, n] >= cores and s.counted_memory[i, n] >= memory
+
+
+@wp.func
+def has_room(s: State, i: int, n: int, cores: int, memory: int):
+    """Whether so much is free on node n."""
+    return s.free_cores[i, n] >= cores and s.free_memory[i, n] >= memory
+
+
+@wp.func
+def count_rooms(s: State, i: int, h: int):
+    """Count anew which flavors host h has room for."""
+    b = s.instance[i]
+    n = 2 * h
+    f = int(0)
+    flavors = s.flavors[b]
+    while f < flavors:
+        v = s.flavor_vm[b, f]
+        cores = s.need_cores[b, v]
+        memory = s.need_memory[b, v]
+        was = had_room(s, i, n, cores, memory)
+        now = has_room(s, i, n, cores, memory)
+        other_was = had_room(s, i, n + 1, cores, memory)
+        other_now = has_room(s, i, n + 1, cores, memory)
+        if s.doubled[b, v] == 1:
+            note_room(s, i, f, was and other_was, now and other_now)
+        else:
+            note_room(s, i, f, was, now)
+            note_room(s, i, f, other_was, other_now)
+        f += 1
+    for side in range(2):
+        s.counted_cores[i, n + side] = s.free_cores[i, n + side]
+        s.counted_memory[i, n + side] = s.free_memory[i, n + side]
+
+
+@wp.func
+def find_room(s: State, i: int, f: int):
+    """The first place that has room for VMs of flavor f."""
     b = s.instance[i]
     v = s.flavor_vm[b, f]
-    count = int(0)
+    found = int(-1)
     n = int(0)
     stride = 1 + s.doubled[b, v]
     last = 2 * s.hosts[b]
-    while n < last and count < 2:
-        count += int(fits(s, i, v, n) and (s.constraints == 0 or s.drained[b, n // 2] == 0))
+    while n < last and found < 0:
+        if fits(s, i, v, n) and (s.constraints == 0 or s.drained[b, n // 2] == 0):
+            found = n
         n += stride
-    return count
+    return found
 
 
 @wp.func
@@ -56,10 +107,12 @@ def may_be_chosen(s: State, i: int, v: int):
     b = s.instance[i]
     good = bool(False)
     if is_free_to_go(s, i, v):
-        rooms_of_flavor = s.flavor_rooms[i, s.flavor[b, v]]
-        good = rooms_of_flavor > 1
-        if rooms_of_flavor == 1 or (s.constraints == 1 and s.conflict_first[b, v + 1] > s.conflict_first[b, v]):
-            good = has_place(s, i, v)  # the only room may be where it is
+        f = s.flavor[b, v]
+        good = s.flavor_rooms[i, f] > 1
+        if s.flavor_rooms[i, f] == 1:
+            good = s.flavor_room[i, f] != s.place[i, v]
+        if good and s.constraints == 1 and s.conflict_first[b, v + 1] > s.conflict_first[b, v]:
+            good = has_place(s, i, v)
         if not good and s.task == PACK:
             good = may_evict(s, i, v)
     return good
@@ -67,42 +120,14 @@ def may_be_chosen(s: State, i: int, v: int):
 
 @wp.func
 def refresh_vm(s: State, i: int, v: int):
-    """The columns of VM v as an action, and whether it is one."""
-    b = s.instance[i]
+    """What may have changed of VM v as an action, and whether it is one."""
     n = s.place[i, v]
-    s.may[i, v] = wp.int8(may_be_chosen(s, i, v))
-    s.vm[i, v] = v
-    s.node[i, v] = -1
+    may = wp.int8(may_be_chosen(s, i, v))
+    s.may_count[i] = s.may_count[i] + int(may) - int(s.may[i, v])
+    s.may[i, v] = may
     s.source[i, v] = n
-    s.cores[i, v] = s.need_cores[b, v]
-    s.gain[i, v] = 0
-    s.room[i, v] = 0
-    s.length[i, v] = 1
-    s.megabytes[i, v] = s.memory[b, v]
-    s.waste[i, v] = 0
-    s.harm[i, v] = 0
-    s.importance[i, v] = s.level[b, v]
     s.kind[i, v] = int(n < 0)
     s.source_gain[i, v] = leaving_gain(s, i, v)
-
-
-@wp.func
-def refresh_flavor(s: State, i: int, f: int):
-    """The VMs of flavor f as actions."""
-    b = s.instance[i]
-    for k in range(s.member_first[b, f], s.member_first[b, f + 1]):
-        refresh_vm(s, i, s.member[b, k])
-
-
-@wp.func
-def count_rooms(s: State, i: int):
-    """Count the places of each flavor, and refresh its VMs where that has become another matter."""
-    for f in range(s.flavors[s.instance[i]]):
-        count = rooms(s, i, f)
-        changed = count != s.flavor_rooms[i, f] or count == 1  # with one room it matters where it is
-        s.flavor_rooms[i, f] = count
-        if changed:
-            refresh_flavor(s, i, f)
 
 
 @wp.func
@@ -115,34 +140,75 @@ def refresh_node(s: State, i: int, n: int):
 
 
 @wp.func
+def refresh_flavors(s: State, i: int, all: bool):
+    """Find the only rooms of flavors, and refresh VMs where there was news of their room; with ``all`` not the VMs."""
+    b = s.instance[i]
+    f = int(0)
+    flavors = s.flavors[b]
+    while f < flavors:
+        if s.flavor_news[i, f] == 1:
+            s.flavor_news[i, f] = 0
+            if s.flavor_rooms[i, f] == 1:
+                s.flavor_room[i, f] = find_room(s, i, f)
+            k = int(s.member_first[b, f])
+            last = s.member_first[b, f + 1]
+            while k < last and not all:
+                refresh_vm(s, i, s.member[b, k])
+                k += 1
+        f += 1
+
+
+@wp.func
+def refresh_vms(s: State, i: int):
+    """Bring what is known of VMs as actions up to date: where hosts, and the rooms of flavors, have changed."""
+    b = s.instance[i]
+    all = s.changed_count[i] == s.hosts[b] or s.task == PACK
+    all = all or (s.weight_memory > 0 and s.task == DYNAMIC)  # gains depend on all free memory, which then changes
+    all = all or (s.constraints == 1 and s.conflict_first[b, s.vms[b]] > 0)
+    k = int(0)
+    while k < s.changed_count[i]:
+        h = s.changed[i, k]
+        if s.constraints == 0 or s.drained[b, h] == 0:
+            count_rooms(s, i, h)
+        k += 1
+    refresh_flavors(s, i, all)
+    k = int(0)
+    while k < s.changed_count[i]:
+        h = s.changed[i, k]
+        s.key_of_node[i, 2 * h] = 0
+        s.key_of_node[i, 2 * h + 1] = 0
+        if not all:
+            refresh_node(s, i, 2 * h)
+            refresh_node(s, i, 2 * h + 1)
+        k += 1
+    s.changed_count[i] = 0
+    v = int(0)
+    vms = s.vms[b]
+    while v < vms and all:
+        refresh_vm(s, i, v)
+        v += 1
+
+
+@wp.func
 def offer_vms(s: State, i: int):
     """The first step: offer every VM that may go somewhere."""
     b = s.instance[i]
-    count_rooms(s, i)
-    all = s.log_count[i] == 0 or s.task == PACK
-    all = all or (s.weight_memory > 0 and s.task == DYNAMIC)  # gains depend on all free memory, which then changes
-    all = all or (s.constraints == 1 and s.conflict_first[b, s.vms[b]] > 0)
-    if all:
-        for v in range(s.vms[b]):
-            refresh_vm(s, i, v)
-    for h in range(s.hosts[b]):
-        if s.key_of_node[i, 2 * h] < 0 or s.key_of_node[i, 2 * h + 1] < 0:
-            if not all:
-                refresh_node(s, i, 2 * h)
-                refresh_node(s, i, 2 * h + 1)
-            s.key_of_node[i, 2 * h] = 0
-            s.key_of_node[i, 2 * h + 1] = 0
-    count = int(0)
-    for v in range(s.vms[b]):
-        may = s.may[i, v]
-        s.action_mask[i, v] = may
-        if may == wp.int8(1):
-            count += 1
-            s.only[i] = v
-    s.offered[i] = count
+    refresh_vms(s, i)
+    vms = s.vms[b]
+    mask = s.action_mask[i, 0:vms]
+    may = s.may[i, 0:vms]
+    v = int(0)
+    while v < vms:
+        mask[v] = may[v]
+        v += 1
+    s.offered[i] = s.may_count[i]
+    if s.may_count[i] > 0:
+        v -= 1
+        while s.may[i, v] == wp.int8(0):
+            v -= 1
+        s.only[i] = v
     first = s.place.shape[1]
-    for a in range(first, first + 2 * s.hosts[b]):
-        s.action_mask[i, a] = wp.int8(0)
+    clear_actions(s, i, first, first + 2 * s.hosts[b])
     s.action_mask[i, s.action_mask.shape[1] - 2] = wp.int8(0)
 
 
@@ -151,8 +217,7 @@ def offer_nodes(s: State, i: int):
     """The second step: offer every node that the chosen VM may go to."""
     b = s.instance[i]
     v = s.chosen[i]
-    for u in range(s.vms[b]):
-        s.action_mask[i, u] = wp.int8(0)
+    clear_actions(s, i, 0, s.vms[b])
     cores = s.need_cores[b, v]
     memory = s.need_memory[b, v]
     stride = 1 + s.doubled[b, v]

@@ -81,9 +81,9 @@ def list_place(s: State, i: int, key: int, n: int):
             s.key_size[i, row] = 0
             s.key_row[i, key] = row
             s.key_count[i] = row + 1
-            s.key_residue[i, row] = s.free_cores[i, n] % SLOT
+            s.key_level[i, row] = s.free_cores[i, n] % SLOT
             if key >= HOSTS_FROM:
-                s.key_residue[i, row] = wp.min(s.free_cores[i, n] % SLOT, s.free_cores[i, n + 1] % SLOT)
+                s.key_level[i, row] = 32 + wp.min(s.free_cores[i, n] % SLOT, s.free_cores[i, n + 1] % SLOT)
     if key >= HOSTS_FROM:
         s.next_host[i, n] = s.first_node[i, key]
     else:
@@ -114,12 +114,16 @@ def list_class(s: State, i: int, key: int, flavor: int, n: int, count: int):
 
 
 @wp.func
-def refresh_keys(s: State, i: int, h: int):
-    """Find the keys of host h anew if something has changed."""
-    if s.key_of_node[i, 2 * h] < 0 or s.key_of_node[i, 2 * h + 1] < 0:
-        for side in range(2):
-            s.key_of_node[i, 2 * h + side] = node_key(s, i, 2 * h + side)
+def refresh_keys(s: State, i: int):
+    """Find the keys of the hosts anew on which something has changed."""
+    k = int(0)
+    while k < s.changed_count[i]:
+        h = s.changed[i, k]
+        s.key_of_node[i, 2 * h] = node_key(s, i, 2 * h)
+        s.key_of_node[i, 2 * h + 1] = node_key(s, i, 2 * h + 1)
         s.key_of_host[i, h] = host_key(s, i, h)
+        k += 1
+    s.changed_count[i] = 0
 
 
 @wp.func
@@ -128,7 +132,9 @@ def list_sources(s: State, i: int, n: int):
     b = s.instance[i]
     if s.node_vm[i, n] >= 0:
         key = s.key_of_node[i, n]
-        for f in range(s.flavors[b]):
+        f = int(0)
+        flavors = s.flavors[b]
+        while f < flavors:
             count = s.flavor_count[i, n, f]
             if count > 0:
                 v = s.flavor_vm[b, f]
@@ -137,6 +143,7 @@ def list_sources(s: State, i: int, n: int):
                         list_class(s, i, s.key_of_host[i, n // 2], f, n, count)
                     else:
                         list_class(s, i, key, f, n, count)
+            f += 1
 
 
 @wp.func
@@ -153,10 +160,11 @@ def first_vm(s: State, i: int, n: int, flavor: int):
 def list_unplaced(s: State, i: int):
     """Pack: count the VMs that are not placed to their classes."""
     b = s.instance[i]
-    for back in range(s.vms[b]):
-        v = s.vms[b] - 1 - back
+    v = s.vms[b] - 1
+    while v >= 0:
         if s.place[i, v] < 0:
             list_class(s, i, NOWHERE, s.flavor[b, v], v, 1)
+        v -= 1
 
 
 @wp.func
@@ -166,16 +174,19 @@ def survey(s: State, i: int):
     s.stamp[i] = s.stamp[i] + 1
     s.key_count[i] = 0
     s.class_count[i] = 0
-    for back in range(s.hosts[b]):
-        h = s.hosts[b] - 1 - back
-        refresh_keys(s, i, h)
+    refresh_keys(s, i)
+    h = s.hosts[b] - 1
+    while h >= 0:
         if s.constraints == 0 or s.drained[b, h] == 0:
             list_place(s, i, s.key_of_host[i, h], 2 * h)
             list_place(s, i, s.key_of_node[i, 2 * h + 1], 2 * h + 1)
             list_place(s, i, s.key_of_node[i, 2 * h], 2 * h)
         list_sources(s, i, 2 * h + 1)
         list_sources(s, i, 2 * h)
-    for c in range(s.class_count[i]):
+        h -= 1
+    c = int(0)
+    while c < s.class_count[i]:
         s.class_vm[i, c] = first_vm(s, i, s.class_vm[i, c], s.class_flavor[i, c])
+        c += 1
     if s.task == PACK:
         list_unplaced(s, i)

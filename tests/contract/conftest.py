@@ -151,7 +151,7 @@ FAMILIES = {
 
 DUE_DATE_RULES = {"edd", "odd", "mdd", "mod", "wmdd", "psk", "mddc", "atc", "covert", "slack", "slack/op", "cr"}
 PLANNERS = {"pilot", "lookahead", "best-rule"}
-VM_PLANNERS = {"swap", "beam", "repack", "pop", "mip-reduced", "mip"}
+VM_PLANNERS = {"swap", "beam", "repack", "pop", "patterns", "mip-reduced", "mip"}
 MACRO_RULES = {"macro-greedy", "macro-quick"}
 # Straying a little leads the first one nowhere; the second never does; the others are at their best on so few hosts.
 STUBBORN = {"no-op", "mip-replan", *MACRO_RULES}
