@@ -149,14 +149,11 @@ class Expected:
         row = dict.fromkeys(names, 0) | {"due_in": LARGEST, "slack": LARGEST, "client": -1} | self.of_server(r)
         if q < 0:
             return row
-        row |= self.of_request(q, r)
         if kind == CONTINUE:
-            slot = s.slots[r][0]
-            row |= {
-                "prefill": slot.left, "predicted": self.answer(q, slot.emitted), "output": slot.to_emit,
-                "attained": slot.emitted + slot.kv,
-            }  # fmt: skip
-        elif s.queued and s.queue[0] == q:
+            row |= self.of_running(s.slots[r][0])
+            return row
+        row |= self.of_request(q, r)
+        if s.queued and s.queue[0] == q:
             row["head"] = 1
         if s.options.order == "moore-hodgson" and not s.routing and kind == ADMIT:
             row["late"] = int(q not in self.kept_by_moore_hodgson(r))
@@ -201,6 +198,16 @@ class Expected:
             "attained": int(s.emitted[q] + s.kept[q]),
             "peak": 1000 * self.peak(r, whole, answer) // int(s.kv_tokens[r]),
         }  # fmt: skip
+
+    def of_running(self, slot) -> dict[str, int]:
+        """Of the one that runs on a serial server: as if it were put aside now."""
+        s, q = self.s, slot.q
+        s.emitted[q], s.kept[q], before = slot.emitted, slot.kv, (s.emitted[q], s.kept[q])
+        row = self.of_request(q, slot.r)
+        s.emitted[q], s.kept[q] = before
+        assert (row["output"], row["prefill"], row["attained"]) == (slot.to_emit, slot.left, slot.emitted + slot.kv)
+        alone = slot.kv + slot.left + self.answer(q, slot.emitted)
+        return row | {"peak": 1000 * alone // int(s.kv_tokens[slot.r])}
 
     def of_route(self, q, r, row) -> dict[str, int]:
         s, more = self.s, {}
