@@ -236,8 +236,8 @@ def _llm(doc: str, stages: tuple[str, ...], timesteps: int, options: dict, **mor
 def _route(name: str, doc: str, local: str, reference: str, start: dict, **more) -> Preset:
     held_out = {name: [f"{name}:0-15"]} | {other: [f"{other}:0-9"] for other in more.pop("transfer")}
     return _llm(
-        doc, (f"{name}-mix",), 2_500_000, {"control": "routing", "local": local}, rules=_ROUTERS, reference=reference,
-        held_out=held_out, watched=[f"{name}:16-19"], evolution={"generations": 50, "pairs": 16, "episodes": 4}
+        doc, (name, f"{name}-mix"), 2_000_000, {"control": "routing", "local": local}, rules=_ROUTERS, reference=reference,
+        held_out=held_out, watched=[f"{name}:16-19"], evolution={"generations": 40, "pairs": 16, "episodes": 4}
         | {"start": start}, **more,
     )  # fmt: skip
 
@@ -245,7 +245,8 @@ def _route(name: str, doc: str, local: str, reference: str, start: dict, **more)
 _LLM = {
     "smoke": _llm(
         "a few seconds, to see that everything works", ("overload-n30", "tight-kv-n30"), 1500, {}, groups=2, group=4,
-        held_out={"overload, 60 requests": ["overload-n60:0-9"]}, watched=["overload-n60:0-3"], reference="moore-hodgson",
+        held_out={"overload, 60 requests": ["overload-n60:0-9"]}, watched=["overload-n60:0-3"],
+        reference="moore-hodgson",
         network={"width": 8, "heads": 2, "layers": 1},
         evolution={"generations": 2, "pairs": 2, "episodes": 2, "start": {"urgency": -10.0}},
     ),
@@ -268,7 +269,7 @@ _LLM = {
     "route-prefix": _route(
         "route-prefix", "four servers, two of them slower; sessions whose prefixes are cached; servers are first come",
         "fcfs", "hit-load", {"ttft_regret": -6.0, "hit": 4.0, "load_regret": -1.0},
-        transfer=("route-prefix-x125", "route-prefix-g200", "route-prefix-s100", "route-prefix-1h3a"),
+        transfer=("route-prefix-x80", "route-prefix-g200", "route-prefix-s100", "route-prefix-1h3a"),
     ),
     "route-e2e": _route(
         "route-e2e", "the same with deadlines from end to end, long answers being underestimated", "atc", "ect",

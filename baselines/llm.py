@@ -74,7 +74,7 @@ def _levels(c):
 
 
 POLICIES = {
-    "fcfs": _first("first come, first served, passing over what does not fit; chunked prefill as in Sarathi-Serve (2024)"),
+    "fcfs": _first("first come, passing over what does not fit; prefill in chunks as in Sarathi-Serve (2024)"),
     "fcfs-head": Rule(
         _head_of_line,
         "first come, and nobody passes a head of the line that does not fit, as in vLLM (Kwon et al. 2023)",
@@ -97,7 +97,9 @@ POLICIES = {
     "edf-feasible": _first("earliest deadline first of those that can be in time", order="deadline"),
     "sjf-feasible": _in_time(_work, "least work first of those that can be in time"),
     "kv-feasible": _in_time(lambda c: c.kv_time, "least predicted memory over time of those that can be in time"),
-    "kv-feasible-careful": _in_time(lambda c: c.kv_time, "the same, with Past-Future and late ones deferred", **CAREFUL),
+    "kv-feasible-careful": _in_time(
+        lambda c: c.kv_time, "the same, with Past-Future and late ones deferred", **CAREFUL
+    ),
     "moore-hodgson": _first(
         "by deadline; whenever one would be late, the largest is dropped behind (Moore 1968, online)",
         order="moore-hodgson",

@@ -78,7 +78,7 @@ ROUTING = {
         lambda c: (c.slack < 0) * FAR - c.ect * (1 - 2 * (c.slack < 0).long()),
         "routing: the last to complete of the servers that are in time",
     ),
-    "hit-load": _rule(_warm, f"routing: warmest cache, of servers with at most {THRESHOLD} requests more than the least"),
+    "hit-load": _rule(_warm, f"routing: warmest cache of servers with at most {THRESHOLD} requests above the least"),
     "affinity": _rule(lambda c: c.hash_rank, "routing: by the hash of the prefix alone"),
     "two-hashes": _rule(_two_hashes, "routing: the warmer of two hashed servers while in time (DualMap, 2026)"),
     "sticky": _rule(lambda c: -c.last_here * FAR + _load(c), "routing: where its session ran, else the shortest queue"),

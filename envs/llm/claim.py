@@ -133,7 +133,7 @@ class Claim:
         """Stays come first, in order of time, then pauses and rejections, each in order of requests."""
         last = (0, -(2**63))
         for at, (request, step, _, start, _) in enumerate(rows):
-            if step >= 0 and step % 2:
+            if step < REJECTION or step % 2 and step != PAUSE:
                 continue
             here = (0, start) if step >= 0 else (-step, request)
             if here < last:

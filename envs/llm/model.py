@@ -39,8 +39,8 @@ class Model:
 
     columns = (
         "request_at", "server", "kind", "waited", "head", "prompt", "prefill", "hit", "predicted", "output", "service",
-        "kv_time", "due_in", "slack", "late", "level", "client", "counter", "attained", "peak", "free", "free_tokens", "batch",
-        "backlog", "in_queue", "ttft", "ect", "slowness", "turn", "hash_rank", "draw", "last_here",
+        "kv_time", "due_in", "slack", "late", "level", "client", "counter", "attained", "peak", "free", "free_tokens",
+        "batch", "backlog", "in_queue", "ttft", "ect", "slowness", "turn", "hash_rank", "draw", "last_here",
     )  # fmt: skip
     outcome = {
         "missed": "missed", "flow_time": "flow", "finished": "finished", "rejected": "rejected",

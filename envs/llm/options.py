@@ -1,4 +1,4 @@
-"""The choices that make an LLM admission environment; imports nothing heavy, so a command line can list them at once."""
+"""The choices that make an LLM admission environment; imports nothing heavy, so command lines can list them at once."""
 
 from dataclasses import dataclass
 from typing import ClassVar

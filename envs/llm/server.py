@@ -9,6 +9,7 @@ from .life import Facts, Life, Stay
 from .profiles import FEMTOSECONDS, Profile
 
 SWAP_MS = 10**12  # fs in a ms
+BEGINNING = -(2**63)  # no schedule names an earlier time
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Server:
     def __init__(self, index: int, profile: Profile, conditions: Conditions, facts: Facts, lives: list[Life]):
         self.index, self.profile, self.conditions, self.facts, self.lives = index, profile, conditions, facts, lives
         self.watermark = profile.blocks * conditions.watermark // 100
-        self.clock, self.preempted_at = 0, -1
+        self.clock, self.preempted_at = BEGINNING, None
         self.running: dict[int, Stay] = {}
         self.durations: list[int] = []
         self.busy = self.block_time = self.preemptions = 0
@@ -99,7 +100,7 @@ class Server:
         """Rules that an admission now would break, each with words for it."""
         profile, found = self.profile, []
         if len(self.running) >= profile.max_num_seqs:
-            found.append(("sequences", f"runs {len(self.running)} requests, all it can"))
+            found.append(("sequences", f"runs {len(self.running)} of at most {profile.max_num_seqs} requests"))
         left = profile.token_budget - self._decoding - self._missing
         if left < 1:
             found.append(("budget", f"has no token left of its budget of {profile.token_budget}"))

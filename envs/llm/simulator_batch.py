@@ -43,6 +43,16 @@ def emitted_by(s: State, i: int, r: int, k: int):
 
 
 @wp.func
+def shared_by(s: State, i: int, r: int, k: int):
+    """Of these, those in the cached prefix of its group."""
+    result = int(0)
+    if s.slot_uses[i, r, k] == 1:
+        b = s.instance[i]
+        result = s.group_blocks[i, r, s.group_of[b, s.slot_request[i, r, k]]] * s.block_size[b, r]
+    return result
+
+
+@wp.func
 def blocks_of(s: State, i: int, r: int, k: int):
     """Blocks of its own that slot k has."""
     result = s.slot_blocks[i, r, k]

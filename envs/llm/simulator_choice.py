@@ -11,8 +11,8 @@ from .simulator_estimate import (
     hit_tokens,
     is_late,
     measure_peaks,
-    peak_with,
     predicted_left,
+    predicted_peak,
     prefill_left,
     prefill_time,
     service_time,
@@ -94,7 +94,7 @@ def describe(s: State, i: int, a: int, q: int, r: int):
     s.client[i, a] = s.client_of[b, q]
     s.counter[i, a] = clipped(s.lifted[i, s.client_of[b, q]])
     s.attained[i, a] = s.emitted[i, q] + s.kept[i, q]
-    s.peak[i, a] = int(wp.int64(1000) * wp.int64(peak_with(s, i, r, whole, answer)) // wp.int64(s.kv_tokens[b, r]))
+    s.peak[i, a] = int(wp.int64(1000) * wp.int64(predicted_peak(s, i, r, q)) // wp.int64(s.kv_tokens[b, r]))
 
 
 @wp.func
@@ -173,7 +173,7 @@ def passes(s: State, i: int, r: int, q: int):
     """Whether the predicted peak of the memory with request q is within the limit; an empty server takes anybody."""
     if s.past_future == 0 or s.running[i, r] == 0:
         return True
-    peak = peak_with(s, i, r, prefill_of(s, i, q), predicted_left(s, i, q))
+    peak = predicted_peak(s, i, r, q)
     return wp.int64(100) * wp.int64(peak) <= wp.int64(s.past_future) * wp.int64(s.kv_tokens[s.instance[i], r])
 
 

@@ -2,7 +2,7 @@
 
 import warp as wp
 
-from .simulator_batch import emitted_by, held_by
+from .simulator_batch import emitted_by, held_by, shared_by
 from .simulator_cache import group_hit, session_hit
 from .simulator_server import prefill_of
 from .simulator_state import FEMTO, LARGEST, NEVER, State
@@ -109,6 +109,8 @@ def time_to_last(s: State, i: int, r: int, q: int, first: wp.int64, others: int)
 def measure_peaks(s: State, i: int, r: int):
     """Prepare the predicted peaks of server r's memory (Past-Future, Gong et al. 2025).
 
+    Prefixes that running requests share stand apart (``predicted_peak``).
+
     With a_j the tokens held and b_j those predicted to come, sorted by b from the most, the memory peaks when one of
     them ends: at the largest sum of a_1 .. a_j plus j * b_j.
     """
@@ -117,7 +119,7 @@ def measure_peaks(s: State, i: int, r: int):
     for place in range(count):
         k = s.by_left[i, r, place]
         left = answer_left(s.predicted_tokens[b, s.slot_request[i, r, k]], emitted_by(s, i, r, k))
-        held = held_by(s, i, r, k) + s.slot_prefill[i, r, k]
+        held = held_by(s, i, r, k) + s.slot_prefill[i, r, k] - shared_by(s, i, r, k)
         j = int(place)
         while j > 0 and s.peak_left[i, wp.max(j - 1, 0)] < left:
             s.peak_left[i, j] = s.peak_left[i, j - 1]
@@ -161,6 +163,19 @@ def peak_with(s: State, i: int, r: int, held: int, left: int):
     if s.peak_after[i, low] > 0:
         result = wp.max(result, s.peak_after[i, low] + held)
     return result
+
+
+@wp.func
+def predicted_peak(s: State, i: int, r: int, q: int):
+    """Tokens in the memory of server r at the predicted peak, if request q joins; a shared prefix counts once."""
+    size = s.block_size[s.instance[i], r]
+    of_group = group_hit(s, i, r, q)
+    pinned = s.pinned[i, r]
+    if of_group > 0:
+        if s.group_running[i, r, s.group_of[s.instance[i], q]] == 0:
+            pinned += of_group
+    held = prefill_of(s, i, q) - of_group * size
+    return peak_with(s, i, r, held, predicted_left(s, i, q)) + pinned * size
 
 
 @wp.func

@@ -2,10 +2,19 @@
 
 import warp as wp
 
-from .simulator_choice import may_join, measure_peaks, peak_with
-from .simulator_estimate import free_thousandths, is_late, log2_of, predicted_left, prefill_left, service_time, slack_of
+from .simulator_choice import may_join
+from .simulator_estimate import (
+    free_thousandths,
+    is_late,
+    log2_of,
+    measure_peaks,
+    predicted_peak,
+    prefill_left,
+    service_time,
+    slack_of,
+)
 from .simulator_queue import in_queue
-from .simulator_server import admit, could_take, fits, prefill_of
+from .simulator_server import admit, could_take, fits
 from .simulator_state import FCFS, LOCAL_DEFER, LOCAL_PATIENCE, LOCAL_PEAK, NEVER, State
 
 LOG2_E = wp.constant(wp.int64(1477))  # 1024 times the logarithm of e
@@ -14,7 +23,7 @@ LOG2_E = wp.constant(wp.int64(1477))  # 1024 times the logarithm of e
 @wp.func
 def within_peak(s: State, i: int, r: int, q: int):
     """Whether the predicted peak of the memory stays within what local admission heeds."""
-    peak = peak_with(s, i, r, prefill_of(s, i, q), predicted_left(s, i, q))
+    peak = predicted_peak(s, i, r, q)
     return wp.int64(100) * wp.int64(peak) <= wp.int64(LOCAL_PEAK) * wp.int64(s.kv_tokens[s.instance[i], r])
 
 

@@ -114,7 +114,7 @@ def _judge_pauses(found: Replay) -> None:
             continue
         text = f"the longest pause of request {request} is"
         if true is None:
-            claim.report("pause", f"request {request} has no two tokens, but row {_span(claimed)} is a pause of it")
+            claim.report("pause", f"request {request} has no two tokens, but a row says it pauses {_span(claimed)}")
         elif claimed is None:
             claim.report("pause", f"{text} {_span(true)}: no row says so")
         else:

@@ -18,7 +18,7 @@ def _module(name: str):
 
 @pytest.fixture(scope="session")
 def naive():
-    """The statement played slowly, see the file of this name."""
+    """The whole statement played slowly, see the file of this name."""
     return _module("naive")
 
 

@@ -39,7 +39,7 @@ class Choice:
     options: list
     may_reject: list
     last_call: bool
-    world: "World"
+    world: object
 
 
 @dataclass
@@ -172,9 +172,10 @@ class World:
 
     def boundary(self, server):
         preempted = self.grow(server)
-        while not (preempted and server.running):
+        while True:
             queue = sorted((q for q in self.waiting if self.home.get(q, server.index) == server.index), key=self.place)
-            options = [q for q in queue if self.allowed(server, q)]
+            blocked = preempted and server.running
+            options = [] if blocked else [q for q in queue if self.allowed(server, q)]
             may_reject = queue if self.reject and self.control == "admission" else []
             if not options and not may_reject:
                 break
@@ -243,7 +244,9 @@ class World:
             server.cache["group", run.group].users.discard(run.request)
 
     def evict(self, server):
-        unused = [(entry.used, key[0] == "group", key[1], key) for key, entry in server.cache.items() if not entry.users]
+        unused = [
+            (entry.used, key[0] == "group", key[1], key) for key, entry in server.cache.items() if not entry.users
+        ]
         if not unused:
             return False
         self.drop(server, min(unused)[3])
@@ -518,13 +521,12 @@ class Follower:
                 self.rejections[request] = start
 
     def __call__(self, choice):
-        for request in choice.may_reject:
-            if self.rejections.get(request) == choice.time and choice.kind == "route":
-                return "reject", request
+        # who is admitted at this time, too, is rejected after that
+        later = {one for (_, time), due in self.admissions.items() if time == choice.time for one in due}
+        gone = [one for one in choice.may_reject if self.rejections.get(one) == choice.time and one not in later]
         if choice.kind == "route":
-            return self.home[choice.request]
+            return ("reject", gone[0]) if gone else self.home[choice.request]
         due = self.admissions.get((choice.server, choice.time), [])
         if due and due[0] in choice.options:
             return due.pop(0)
-        gone = [request for request in choice.may_reject if self.rejections.get(request) == choice.time]
         return ("reject", gone[0]) if gone else STOP
