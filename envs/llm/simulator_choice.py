@@ -140,8 +140,9 @@ def show_stop(s: State, i: int, r: int, kind: int, q: int):
         describe(s, i, a, q, r)
         s.emitted[i, q] = before
         s.kept[i, q] = 0
-        peak = wp.int64(s.peak_before[i, s.running[i, r]])  # it is among those that run
-        s.peak[i, a] = int(wp.int64(1000) * peak // wp.int64(s.kv_tokens[s.instance[i], r]))
+        b = s.instance[i]
+        peak = s.peak_before[i, s.running[i, r]] + s.pinned[i, r] * s.block_size[b, r]  # it is among those that run
+        s.peak[i, a] = int(wp.int64(1000) * wp.int64(peak) // wp.int64(s.kv_tokens[b, r]))
     describe_server(s, i, a, r)
     rest_of_row(s, i, a)
 
