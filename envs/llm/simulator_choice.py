@@ -3,9 +3,8 @@
 import warp as wp
 
 from ..core.rng import random_bits
-from .simulator_batch import charge_everybody, emitted_by, held_by, left_of
+from .simulator_batch import charge_everybody, emitted_by, held_by
 from .simulator_estimate import (
-    answer_left,
     clipped,
     due_in,
     free_thousandths,
@@ -134,14 +133,16 @@ def show_stop(s: State, i: int, r: int, kind: int, q: int):
     s.counter[i, a] = 0
     s.attained[i, a] = 0
     s.peak[i, a] = 0
-    if q >= 0:
+    if q >= 0:  # it is described as if it were put aside now
+        before = s.emitted[i, q]
+        s.emitted[i, q] = emitted_by(s, i, r, 0)
+        s.kept[i, q] = held_by(s, i, r, 0)
         describe(s, i, a, q, r)
-        left = s.slot_prefill[i, r, 0]
-        s.prefill[i, a] = left
-        emitted = emitted_by(s, i, r, 0)
-        s.predicted[i, a] = answer_left(s.predicted_tokens[s.instance[i], q], emitted)
-        s.output[i, a] = left_of(s, i, r, 0)
-        s.attained[i, a] = emitted + held_by(s, i, r, 0)
+        s.emitted[i, q] = before
+        s.kept[i, q] = 0
+        b = s.instance[i]
+        peak = s.peak_before[i, s.running[i, r]] + s.pinned[i, r] * s.block_size[b, r]  # it is among those that run
+        s.peak[i, a] = int(wp.int64(1000) * wp.int64(peak) // wp.int64(s.kv_tokens[b, r]))
     describe_server(s, i, a, r)
     rest_of_row(s, i, a)
 

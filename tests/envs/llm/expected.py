@@ -121,12 +121,22 @@ class Expected:
     def late(self, q, slack) -> bool:
         return slack < 0 or (self.s.emitted[q] > 0 and self.s.due[q] < NEVER)
 
-    def peak(self, r, held, left) -> int:
-        """Tokens at the worst moment: whenever somebody ends, all that have not ended hold what they then do."""
-        s, rows = self.s, [(left, held)]
+    def peak(self, r, q=None) -> int:
+        """Tokens at the worst moment, with q or without.
+
+        Whenever somebody ends, all that have not ended hold what they then do; a prefix that is shared counts once.
+        """
+        s, rows, size = self.s, [], int(self.s.block_size[r])
+        groups = {int(s.group_of[slot.q]) for slot in s.slots[r] if slot.uses}
         for slot in s.slots[r]:
-            rows.append((self.answer(slot.q, slot.emitted), slot.kv + slot.left))
-        return max(sum(h + end for more, h in rows if more >= end) for end, _ in rows)
+            apart = s.entry_of(slot.q, r) * size if slot.uses else 0
+            rows.append((self.answer(slot.q, slot.emitted), slot.kv + slot.left - apart))
+        if q is not None:
+            entry = s.entry_of(q, r) if s.kept[q] == 0 else 0
+            groups |= {int(s.group_of[q])} if entry else set()
+            rows.append((self.answer(q, int(s.emitted[q])), self.whole(q) - entry * size))
+        shared = sum(int(s.group_blocks[r, g]) for g in groups) * size
+        return shared + max((sum(h + end for more, h in rows if more >= end) for end, _ in rows), default=0)
 
     def free(self, r) -> int:
         s = self.s
@@ -149,14 +159,11 @@ class Expected:
         row = dict.fromkeys(names, 0) | {"due_in": LARGEST, "slack": LARGEST, "client": -1} | self.of_server(r)
         if q < 0:
             return row
-        row |= self.of_request(q, r)
         if kind == CONTINUE:
-            slot = s.slots[r][0]
-            row |= {
-                "prefill": slot.left, "predicted": self.answer(q, slot.emitted), "output": slot.to_emit,
-                "attained": slot.emitted + slot.kv,
-            }  # fmt: skip
-        elif s.queued and s.queue[0] == q:
+            row |= self.of_running(s.slots[r][0])
+            return row
+        row |= self.of_request(q, r)
+        if s.queued and s.queue[0] == q:
             row["head"] = 1
         if s.options.order == "moore-hodgson" and not s.routing and kind == ADMIT:
             row["late"] = int(q not in self.kept_by_moore_hodgson(r))
@@ -199,8 +206,17 @@ class Expected:
             "slack": clipped(slack), "late": int(self.late(q, slack)), "level": int(s.level_of[q]),
             "client": int(s.client_of[q]), "counter": clipped(int(s.lifted[s.client_of[q]])),
             "attained": int(s.emitted[q] + s.kept[q]),
-            "peak": 1000 * self.peak(r, whole, answer) // int(s.kv_tokens[r]),
+            "peak": 1000 * self.peak(r, q) // int(s.kv_tokens[r]),
         }  # fmt: skip
+
+    def of_running(self, slot) -> dict[str, int]:
+        """Of the one that runs on a serial server: as if it were put aside now."""
+        s, q = self.s, slot.q
+        s.emitted[q], s.kept[q], before = slot.emitted, slot.kv, (s.emitted[q], s.kept[q])
+        row = self.of_request(q, slot.r)
+        s.emitted[q], s.kept[q] = before
+        assert (row["output"], row["prefill"], row["attained"]) == (slot.to_emit, slot.left, slot.emitted + slot.kv)
+        return row | {"peak": 1000 * self.peak(slot.r) // int(s.kv_tokens[slot.r])}
 
     def of_route(self, q, r, row) -> dict[str, int]:
         s, more = self.s, {}
