@@ -248,7 +248,7 @@ def _route(name: str, doc: str, local: str, reference: str, start: dict, **more)
     return _llm(
         doc, (name, f"{name}-mix"), 2_000_000, {"control": "routing", "local": local}, rules=_ROUTERS,
         reference=reference, held_out=held_out, watched=[f"{name}:16-19"],
-        evolution={"generations": 40, "pairs": 16, "episodes": 4, "start": start}, **more,
+        evolution={"generations": 30, "pairs": 16, "episodes": 4, "start": start}, **more,
     )  # fmt: skip
 
 
@@ -270,10 +270,10 @@ _LLM = {
     ),
     "serial": _llm(
         "one request at a time, with the right to change one's mind: where shortest remaining time is optimal",
-        ("serial-preemptive-n500-mix",), 300_000, {"order": "arrival", "past_future": 0},
+        ("serial-preemptive-n500-mix",), 100_000, {"order": "arrival", "past_future": 0, "stop": False},
         rules=("fcfs", "sjf", "srpt", "srpt-true", "mlfq", "random"),
         held_out={"serial-preemptive": ["serial-preemptive:0-15"]}, watched=["serial-preemptive:16-19"],
-        reference="srpt", evolution={"generations": 40, "pairs": 12, "episodes": 8}
+        reference="srpt", evolution={"generations": 12, "pairs": 12, "episodes": 8}
         | {"start": {"service": -5.0}},
     ),
     "route-prefix": _route(
