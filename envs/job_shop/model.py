@@ -8,9 +8,9 @@ from ..core.graph import GraphSpec
 from ..core.schedule import Schedule
 from . import observe, observe_costs, observe_operations, observe_wait, simulator
 from .instance import JobShopInstance
-from .objective import costs_of, machine_bounds, makespan_bound
+from .objective import costs_of, machine_bounds, makespan_bound, parse_objective
 from .options import Options
-from .simulator_state import DISTANT, FIELDS, State
+from .simulator_state import COST_KINDS, DISTANT, FIELDS, MACHINE_KINDS, MEAN_KINDS, SURVEY_KINDS, TIMELINE_KINDS, State
 
 
 def _program(name: str, observe_function) -> Program:
@@ -74,7 +74,7 @@ class Model:
         self.program = PROGRAMS[self.options.observation]
         self.spec = self._spec()
         self.sizes = self._sizes()
-        delta = self.options.delta
+        delta, terms = self.options.delta, parse_objective(self.objective)
         self.settings = {
             "delta": round((delta or 0.0) * 1_000_000),
             "insertion": int(delta is None),
@@ -82,6 +82,8 @@ class Model:
             "forced_moves": int(self.options.forced_moves),
             "arcs": int(self.options.observation == "operations"),
             "costs": int(self.costs),
+            "makespan_cost": terms.get("makespan", 0),
+            "lateness_cost": terms.get("max_lateness", 0),
         }
 
     @staticmethod
@@ -119,7 +121,9 @@ class Model:
             "job": self.jobs, "operation": self.route, "machine": self.machines, "action": self.actions,
             "action_cost": self.actions if self.costs else 0, "held": self.jobs if self.options.waits else 0,
             "place": self.longest_queue if keep_order else 0,
-            "job_cost": self.jobs if self.costs else 0,
+            "machine_kind": MACHINE_KINDS, "mean_kind": MEAN_KINDS,
+            "timeline_kind": TIMELINE_KINDS, "survey_kind": SURVEY_KINDS,
+            "cost_kind": COST_KINDS, "cost_pair": 2, "job_cost": self.jobs if self.costs else 0,
             "node": nodes if self.options.observation == "operations" else 0,
             "work": spec.works, "resource": spec.resources, "edge": spec.edges, "arc": spec.precedences,
             "work_feature": len(spec.work), "resource_feature": len(spec.resource),
@@ -165,28 +169,23 @@ class Model:
         arrays = dict(
             operations=instance.operations, duration=instance.duration, machine=instance.machine,
             slot=np.where(real, slots, 0), release=instance.release, work_content=content,
-            machine_load=load, machine_operations=_count(instance), head=head, tail=tail,
+            of_machine=np.stack([load, _count(instance), head, tail], axis=1),
         )  # fmt: skip
         row = {name: np.asarray(value, np.int32) for name, value in one.items()}
         for name, array in (arrays | self._cost_arrays(instance)).items():
             row[name] = self._pad(name, np.asarray(array, np.int32))
-        row["mean_duration"] = np.asarray(max(content.sum() / real.sum(), 1.0), np.float32)
-        row |= _means(instance)
-        row["cost_scale"] = np.asarray(instance.scale, np.int64)
-        row["worst_cost"] = np.asarray(instance.worst_cost, np.int64)
+        row["cost_scale"] = np.asarray([instance.scale, instance.worst_cost], np.int64)
+        row["means"] = _means(instance)
         return row
 
-    def _cost_arrays(self, instance: JobShopInstance) -> dict[str, np.ndarray | int]:
-        """What the objective is made of, and due dates; empty for each job where no instance has any."""
+    def _cost_arrays(self, instance: JobShopInstance) -> dict[str, np.ndarray]:
+        """What the objective is made of, and due dates; empty where no instance has any."""
         costs, jobs = costs_of(instance), instance.jobs if self.costs else 0
         due, operation_due = np.full(instance.jobs, DISTANT), np.full(instance.duration.shape, DISTANT)
         if instance.due is not None:
             due, operation_due = instance.due, _operation_due(instance)
-        return dict(
-            makespan_cost=costs.makespan, lateness_cost=costs.lateness, flow_cost=costs.flow[:jobs],
-            tardy_cost=costs.tardy[:jobs], late_cost=costs.late[:jobs], due=due[:jobs],
-            operation_due=operation_due[:jobs], job_weight=instance.weight[:jobs],
-        )  # fmt: skip
+        kinds = np.stack([due, instance.weight, costs.flow, costs.tardy, costs.late], axis=1)
+        return dict(job_costs=kinds[:jobs], operation_due=operation_due[:jobs])
 
     def _pad(self, name: str, array: np.ndarray) -> np.ndarray:
         shape = _BANK_SHAPES[name]
@@ -216,13 +215,12 @@ def _one_objective(instances: list[JobShopInstance]) -> str:
     return found[0]
 
 
-def _means(instance: JobShopInstance) -> dict[str, np.ndarray]:
-    """Reciprocals of the mean price of time and of the mean cost of being late at all."""
+def _means(instance: JobShopInstance) -> np.ndarray:
+    """Mean processing time, 1 / mean price of time, 1 / mean cost of being late at all, or 0; (3,) float32."""
     costs = costs_of(instance)
-    price = costs.makespan + costs.lateness + (costs.flow + costs.tardy).mean()
-    stake = costs.late.mean()
-    means = {"by_price": 1 / price if price else 0.0, "by_stake": 1 / stake if stake else 0.0}
-    return {name: np.asarray(value, np.float32) for name, value in means.items()}
+    price, stake = costs.makespan + costs.lateness + (costs.flow + costs.tardy).mean(), costs.late.mean()
+    mean = max(instance.total_work / int(instance.operations.sum()), 1.0)
+    return np.array([mean, 1 / price if price else 0.0, 1 / stake if stake else 0.0], np.float32)
 
 
 def _operation_due(instance: JobShopInstance) -> np.ndarray:

@@ -13,7 +13,7 @@ from ..core.features import clip
 from ..core.graph import Feature
 from .observe_costs import show_candidate_costs, show_context_costs, show_job_costs
 from .observe_wait import show_wait
-from .simulator_state import LATEST, State
+from .simulator_state import ARRIVAL, BOUND, LATEST, TAIL, WAITING, WAITING_WORK, State
 
 JOB = (
     Feature("remaining_work", "processing time to come / L"),
@@ -120,10 +120,10 @@ def survey_machines(s: State, i: int):
     """Fill first arrival, smallest tail and queue of every machine; returns the total work to come."""
     b = s.instance[i]
     for k in range(s.machines[b]):
-        s.earliest_arrival[i, k] = LATEST
-        s.least_tail[i, k] = LATEST
-        s.waiting[i, k] = 0
-        s.waiting_work[i, k] = 0
+        s.machine_survey[i, k, ARRIVAL] = LATEST
+        s.machine_survey[i, k, TAIL] = LATEST
+        s.machine_survey[i, k, WAITING] = 0
+        s.machine_survey[i, k, WAITING_WORK] = 0
     total = int(0)
     for j in range(s.jobs[b]):
         next = s.next_machine[i, j]
@@ -131,15 +131,17 @@ def survey_machines(s: State, i: int):
             remaining = s.remaining_work[i, j]
             total += remaining
             if s.arrival[i, j] <= s.time[i]:
-                s.waiting[i, next] = s.waiting[i, next] + 1
-                s.waiting_work[i, next] = s.waiting_work[i, next] + s.processing_time[i, j]
+                s.machine_survey[i, next, WAITING] = s.machine_survey[i, next, WAITING] + 1
+                s.machine_survey[i, next, WAITING_WORK] = (
+                    s.machine_survey[i, next, WAITING_WORK] + s.processing_time[i, j]
+                )
             arrival = s.earliest_start[i, j]
             for o in range(s.next_operation[i, j], s.operations[b, j]):
                 k = s.machine[b, j, o]
                 duration = s.duration[b, j, o]
-                s.earliest_arrival[i, k] = wp.min(s.earliest_arrival[i, k], arrival)
+                s.machine_survey[i, k, ARRIVAL] = wp.min(s.machine_survey[i, k, ARRIVAL], arrival)
                 remaining -= duration
-                s.least_tail[i, k] = wp.min(s.least_tail[i, k], remaining)
+                s.machine_survey[i, k, TAIL] = wp.min(s.machine_survey[i, k, TAIL], remaining)
                 arrival += duration
     return total
 
@@ -157,11 +159,11 @@ def sharp_bound(s: State, i: int):
     for k in range(s.machines[b]):
         through = s.free[i, k]
         if s.queue[i, k] > 0:
-            begin = s.earliest_arrival[i, k]
+            begin = s.machine_survey[i, k, ARRIVAL]
             if s.insertion == 0:
                 begin = wp.max(begin, s.free[i, k])
-            through = wp.max(through, begin + s.load[i, k] + s.least_tail[i, k])
-        s.machine_bound[i, k] = through
+            through = wp.max(through, begin + s.load[i, k] + s.machine_survey[i, k, TAIL])
+        s.machine_survey[i, k, BOUND] = through
         bound = wp.max(bound, through)
     return bound
 
@@ -235,14 +237,14 @@ def show_machine(s: State, i: int, k: int, bound: int, largest: int, by_p: float
     tail = int(0)
     arrival = int(t)
     if s.queue[i, k] > 0:
-        tail = s.least_tail[i, k]
-        arrival = s.earliest_arrival[i, k]
+        tail = s.machine_survey[i, k, TAIL]
+        arrival = s.machine_survey[i, k, ARRIVAL]
     s.resource[i, k, 0] = clip(float(s.free[i, k] - t) * by_p * 0.5, 0.0, 2.5)
     s.resource[i, k, 1] = clip(float(s.load[i, k]) * by_left, 0.0, 1.0)
     s.resource[i, k, 2] = clip(float(s.queue[i, k]) / jobs, 0.0, 4.0)
-    s.resource[i, k, 3] = clip(float(s.waiting[i, k]) * 3.0 / jobs, 0.0, 3.0)
-    s.resource[i, k, 4] = clip(float(s.waiting_work[i, k]) * by_p * 0.25, 0.0, 2.0)
-    s.resource[i, k, 5] = clip(float(bound - s.machine_bound[i, k]) * by_left, 0.0, 1.0)
+    s.resource[i, k, 3] = clip(float(s.machine_survey[i, k, WAITING]) * 3.0 / jobs, 0.0, 3.0)
+    s.resource[i, k, 4] = clip(float(s.machine_survey[i, k, WAITING_WORK]) * by_p * 0.25, 0.0, 2.0)
+    s.resource[i, k, 5] = clip(float(bound - s.machine_survey[i, k, BOUND]) * by_left, 0.0, 1.0)
     s.resource[i, k, 6] = float(int(k == s.focus[i]))
     s.resource[i, k, 7] = float(s.load[i, k]) / float(largest)
     s.resource[i, k, 8] = clip(float(tail) * by_left, 0.0, 1.0)
@@ -288,7 +290,7 @@ def show_candidates(s: State, i: int, bound: int, largest: int, by_p: float, by_
                 k = s.machine[b, j, o]
                 s.candidate_attr[i, j, 4] = clip(float(s.free[i, k] - t) * by_p * 0.5, 0.0, 2.5)
                 s.candidate_attr[i, j, 5] = float(s.load[i, k]) / float(largest)
-                s.candidate_attr[i, j, 6] = clip(float(s.waiting_work[i, k]) * by_p * 0.25, 0.0, 2.0)
+                s.candidate_attr[i, j, 6] = clip(float(s.machine_survey[i, k, WAITING_WORK]) * by_p * 0.25, 0.0, 2.0)
                 s.candidate_attr[i, j, 7] = 0.0
         else:
             s.candidate[i, j, 0] = wp.int64(s.work.shape[1])
@@ -332,8 +334,8 @@ def survey(s: State, i: int):
     largest = int(1)
     for k in range(s.machines[b]):
         largest = wp.max(largest, s.load[i, k])
-    by_p = 1.0 / s.mean_duration[b]
-    by_left = 1.0 / wp.max(float(bound - s.time[i]), s.mean_duration[b])
+    by_p = 1.0 / s.means[b, 0]
+    by_left = 1.0 / wp.max(float(bound - s.time[i]), s.means[b, 0])
     return total, bound, largest, by_p, by_left
 
 

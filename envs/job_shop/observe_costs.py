@@ -10,7 +10,7 @@ import warp as wp
 from ..core.features import clip
 from ..core.graph import Feature
 from .simulator_cost import cost_at
-from .simulator_state import State
+from .simulator_state import DUE, FLOW, LATE, TARDY, State
 
 JOB_COSTS = (
     Feature("due", "(due date - t) / p / 16", -2, 2),
@@ -40,8 +40,8 @@ CONTEXT_COSTS = (
 @wp.func
 def price_when_late(s: State, b: int, j: int):
     """What a unit of time costs job j once it is late."""
-    shared = s.makespan_cost[b] + s.lateness_cost[b]
-    return (float(shared) + float(s.flow_cost[b, j]) + float(s.tardy_cost[b, j])) * s.by_price[b]
+    shared = s.makespan_cost + s.lateness_cost
+    return (float(shared) + float(s.job_costs[b, j, FLOW]) + float(s.job_costs[b, j, TARDY])) * s.means[b, 1]
 
 
 @wp.func
@@ -54,14 +54,14 @@ def completion_at(s: State, i: int, j: int):
 def show_job_costs(s: State, i: int, j: int, row: int, first: int, by_p: float):
     """Features of unfinished job j from column ``first`` of work node ``row`` on."""
     b = s.instance[i]
-    slack = s.due[b, j] - completion_at(s, i, j)
-    price = float(s.makespan_cost[b] + s.lateness_cost[b] + s.flow_cost[b, j]) * s.by_price[b]
-    s.work[i, row, first] = clip(float(s.due[b, j] - s.time[i]) * by_p * 0.0625, -2.0, 2.0)
+    slack = s.job_costs[b, j, DUE] - completion_at(s, i, j)
+    price = float(s.makespan_cost + s.lateness_cost + s.job_costs[b, j, FLOW]) * s.means[b, 1]
+    s.work[i, row, first] = clip(float(s.job_costs[b, j, DUE] - s.time[i]) * by_p * 0.0625, -2.0, 2.0)
     s.work[i, row, first + 1] = clip(float(slack) * by_p * 0.25, -2.0, 2.0)
     s.work[i, row, first + 2] = 0.0
     s.work[i, row, first + 3] = clip(price, 0.0, 4.0)
     s.work[i, row, first + 4] = clip(price_when_late(s, b, j), 0.0, 4.0)
-    s.work[i, row, first + 5] = clip(float(s.late_cost[b, j]) * s.by_stake[b], 0.0, 4.0)
+    s.work[i, row, first + 5] = clip(float(s.job_costs[b, j, LATE]) * s.means[b, 2], 0.0, 4.0)
     if slack < 0:
         s.work[i, row, first + 2] = 1.0
         s.work[i, row, first + 3] = s.work[i, row, first + 4]
@@ -71,7 +71,7 @@ def show_job_costs(s: State, i: int, j: int, row: int, first: int, by_p: float):
 @wp.func
 def modified_due(s: State, i: int, j: int):
     """Modified due date of job j."""
-    return wp.max(s.due[s.instance[i], j], completion_at(s, i, j))
+    return wp.max(s.job_costs[s.instance[i], j, DUE], completion_at(s, i, j))
 
 
 @wp.func
@@ -90,7 +90,7 @@ def price_per_time(s: State, i: int, j: int):
 @wp.func
 def urgency(s: State, i: int, j: int):
     """Index of COVERT (Carroll 1965): all of the price without slack, none with four times the remaining work."""
-    slack = wp.max(s.due[s.instance[i], j] - completion_at(s, i, j), 0)
+    slack = wp.max(s.job_costs[s.instance[i], j, DUE] - completion_at(s, i, j), 0)
     waiting = 4.0 * float(wp.max(s.remaining_work[i, j], 1))
     return price_per_time(s, i, j) * clip(1.0 - float(slack) / waiting, 0.0, 1.0)
 
@@ -109,7 +109,7 @@ def delay_cost(s: State, i: int, j: int):
                 before = completion_at(s, i, k)
                 total += cost_at(s, b, k, 0, before + delay) - cost_at(s, b, k, 0, before)
                 worst = wp.max(worst, delay)
-    return float(total) + float(s.makespan_cost[b] + s.lateness_cost[b]) * float(worst)
+    return float(total) + float(s.makespan_cost + s.lateness_cost) * float(worst)
 
 
 @wp.func
@@ -131,15 +131,15 @@ def show_candidate_costs(s: State, i: int, first: int, by_p: float):
             if count == 0 or cost < least:
                 least = cost
             count += 1
-    by_cost = s.by_price[b] * by_p * 0.25
+    by_cost = s.means[b, 1] * by_p * 0.25
     if by_cost == 0.0:
-        by_cost = s.by_stake[b] * 0.25
+        by_cost = s.means[b, 2] * 0.25
     by_urgent = float(0.0)
     if urgent > 0.0:
         by_urgent = 1.0 / urgent
     for j in range(s.jobs[b]):
         if s.action_mask[i, j] == wp.int8(1):
-            slack = s.due[b, j] - completion_at(s, i, j)
+            slack = s.job_costs[b, j, DUE] - completion_at(s, i, j)
             s.candidate_attr[i, j, first] = clip(float(slack) * by_p * 0.25, -2.0, 2.0)
             s.candidate_attr[i, j, first + 1] = clip(price_when_late(s, b, j), 0.0, 4.0)
             s.candidate_attr[i, j, first + 2] = clip(price_per_time(s, i, j) / by_p * 0.25, 0.0, 2.0)
@@ -160,7 +160,7 @@ def show_context_costs(s: State, i: int, first: int):
         completion = s.arrival[i, j]
         if s.next_machine[i, j] >= 0:
             completion = completion_at(s, i, j)
-        if completion > s.due[b, j]:
+        if completion > s.job_costs[b, j, DUE]:
             late += 1
     s.context[i, first] = float(late) / float(s.jobs[b])
-    s.context[i, first + 1] = clip(float(s.cost[i]) / float(s.cost_scale[b]), -1.0, 4.0)
+    s.context[i, first + 1] = clip(float(s.cost[i]) / float(s.cost_scale[b, 0]), -1.0, 4.0)

@@ -108,7 +108,7 @@ def observe(s: State, i: int):
     """Write environment i's observation of the disjunctive graph."""
     if s.stale[i] == 1 or s.terminated[i] == wp.int8(1):
         clear_ended(s, i)
-        lay_out(s, i, 1.0 / s.mean_duration[s.instance[i]])
+        lay_out(s, i, 1.0 / s.means[s.instance[i], 0])
     if s.terminated[i] == wp.int8(1):
         return
     total, bound, largest, by_p, by_left = survey(s, i)

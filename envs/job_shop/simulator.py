@@ -20,7 +20,7 @@ import warp as wp
 
 from ..core.rng import instance_of
 from .simulator_cost import account, begin_costs, reward_of_cost
-from .simulator_state import LATEST, State
+from .simulator_state import COUNT, END, LATEST, LEAST_TAIL, LOAD, NODE, START, State
 from .simulator_wait import choose_now, put_off
 
 
@@ -31,15 +31,15 @@ def next_instance(s: State, i: int):
     return instance_of(s.seed[0], i // s.group, groups, s.episode[i], s.instances, s.shuffled)
 
 
-@wp.func(inline=False)
+@wp.func
 def first_gap(s: State, i: int, k: int, arrival: int, duration: int):
     """Position on machine k's timeline of the first gap that takes ``duration`` from ``arrival`` on."""
     position = int(0)
     idle_from = int(0)
-    while position < s.machine_operations[s.instance[i], k] - s.queue[i, k]:
-        if wp.max(arrival, idle_from) + duration <= s.timeline_start[i, k, position]:
+    while position < s.of_machine[s.instance[i], k, COUNT] - s.queue[i, k]:
+        if wp.max(arrival, idle_from) + duration <= s.timeline[i, k, position, START]:
             return position
-        idle_from = s.timeline_end[i, k, position]
+        idle_from = s.timeline[i, k, position, END]
         position += 1
     return position
 
@@ -49,21 +49,17 @@ def gap_start(s: State, i: int, k: int, position: int, arrival: int):
     """Start of an operation that takes a position found by ``first_gap``."""
     if position == 0:
         return arrival
-    return wp.max(arrival, s.timeline_end[i, k, position - 1])
+    return wp.max(arrival, s.timeline[i, k, position - 1, END])
 
 
-@wp.func(inline=True)
+@wp.func
 def start_of_next(s: State, i: int, j: int, k: int):
-    """Earliest start of job j's next operation, on machine k."""
+    """Insertion: earliest start of job j's next operation, on machine k."""
     arrival = s.arrival[i, j]
-    if s.waits == 1:
-        return s.earliest_start[i, j]
-    if s.insertion == 1:
-        return gap_start(s, i, k, first_gap(s, i, k, arrival, s.processing_time[i, j]), arrival)
-    return wp.max(arrival, s.free[i, k])
+    return gap_start(s, i, k, first_gap(s, i, k, arrival, s.processing_time[i, j]), arrival)
 
 
-@wp.func(inline=True)
+@wp.func
 def look_at(s: State, i: int, j: int):
     """Fill job j's columns for its next operation."""
     b = s.instance[i]
@@ -76,7 +72,7 @@ def look_at(s: State, i: int, j: int):
         s.processing_time[i, j] = 0
 
 
-@wp.func(inline=False)
+@wp.func
 def choose_any(s: State, i: int):
     """Insertion: every unfinished job is a candidate; returns their number."""
     count = int(0)
@@ -95,7 +91,7 @@ def choose_any(s: State, i: int):
     return count
 
 
-@wp.func(inline=True)
+@wp.func
 def choose(s: State, i: int):
     """Find the candidates among the jobs' next operations; returns their number."""
     n = s.jobs[s.instance[i]]
@@ -140,40 +136,40 @@ def choose(s: State, i: int):
     return count
 
 
-@wp.func(inline=False)
+@wp.func
 def place(s: State, i: int, k: int, position: int, node: int, start: int, end: int):
     """Put an operation at a position of machine k's timeline, moving what stands behind it."""
-    last = s.machine_operations[s.instance[i], k] - s.queue[i, k]
+    last = s.of_machine[s.instance[i], k, COUNT] - s.queue[i, k]
     if s.insertion == 1:
         p = int(last)
         while p > position:
-            s.timeline_start[i, k, p] = s.timeline_start[i, k, p - 1]
-            s.timeline_end[i, k, p] = s.timeline_end[i, k, p - 1]
-            s.timeline_node[i, k, p] = s.timeline_node[i, k, p - 1]
+            s.timeline[i, k, p, START] = s.timeline[i, k, p - 1, START]
+            s.timeline[i, k, p, END] = s.timeline[i, k, p - 1, END]
+            s.timeline[i, k, p, NODE] = s.timeline[i, k, p - 1, NODE]
             p -= 1
-        s.timeline_start[i, k, position] = start
-        s.timeline_end[i, k, position] = end
+        s.timeline[i, k, position, START] = start
+        s.timeline[i, k, position, END] = end
     if s.insertion == 1 or s.arcs == 1:
-        s.timeline_node[i, k, position] = node
+        s.timeline[i, k, position, NODE] = node
     if s.arcs == 1:
         s.predecessor[i, node] = -1
         if position > 0:
-            s.predecessor[i, node] = s.timeline_node[i, k, position - 1]
+            s.predecessor[i, node] = s.timeline[i, k, position - 1, NODE]
         if position < last:
-            s.predecessor[i, s.timeline_node[i, k, position + 1]] = node
+            s.predecessor[i, s.timeline[i, k, position + 1, NODE]] = node
 
 
-@wp.func(inline=True)
+@wp.func
 def commit(s: State, i: int, j: int):
     """Schedule job j's next operation at its earliest start and update what follows from it."""
     b = s.instance[i]
     o = s.next_operation[i, j]
     k = s.next_machine[i, j]
     duration = s.processing_time[i, j]
-    start = start_of_next(s, i, j, k)
+    start = s.earliest_start[i, j]
     end = start + duration
     if s.insertion == 1 or s.arcs == 1:
-        position = int(s.machine_operations[b, k] - s.queue[i, k])
+        position = int(s.of_machine[b, k, COUNT] - s.queue[i, k])
         if s.insertion == 1:
             position = first_gap(s, i, k, s.arrival[i, j], duration)
         place(s, i, k, position, j * s.duration.shape[2] + o, start, end)
@@ -195,11 +191,11 @@ def commit(s: State, i: int, j: int):
             if s.next_machine[i, other] == k or (other == j and s.next_machine[i, j] >= 0):
                 s.earliest_start[i, other] = start_of_next(s, i, other, s.next_machine[i, other])
     else:
-        bound = wp.max(bound, s.free[i, k] + s.load[i, k] + s.tail[b, k])
+        bound = wp.max(bound, s.free[i, k] + s.load[i, k] + s.of_machine[b, k, LEAST_TAIL])
     s.bound[i] = bound
 
 
-@wp.func(inline=True)
+@wp.func
 def settle(s: State, i: int):
     """Find the candidates; apply moves without an alternative until there is a choice or the end."""
     count = choose(s, i)
@@ -213,7 +209,7 @@ def settle(s: State, i: int):
             s.action_mask[i, 0] = wp.int8(1)
 
 
-@wp.func(inline=True)
+@wp.func
 def reset(s: State, i: int):
     """Begin an episode of environment i on instance ``s.instance[i]``."""
     b = s.instance[i]
@@ -235,11 +231,11 @@ def reset(s: State, i: int):
         s.hold[i, j] = 0
     for k in range(s.machines[b]):
         s.free[i, k] = 0
-        s.load[i, k] = s.machine_load[b, k]
-        s.queue[i, k] = s.machine_operations[b, k]
+        s.load[i, k] = s.of_machine[b, k, LOAD]
+        s.queue[i, k] = s.of_machine[b, k, COUNT]
     s.left[i] = left
     s.bound[i] = s.initial_bound[b]
-    s.rewarded[i] = s.initial_bound[b]
+    s.rewarded[i] = wp.int64(s.initial_bound[b])
     s.steps[i] = 0
     s.reward[i] = 0.0
     s.terminated[i] = wp.int8(0)
@@ -254,7 +250,7 @@ def reset(s: State, i: int):
         settle(s, i)
 
 
-@wp.func(inline=True)
+@wp.func
 def step(s: State, i: int, action: int):
     """Commit the next operation of job ``action``, or wait; an illegal action counts as the worst schedule."""
     b = s.instance[i]
@@ -281,5 +277,5 @@ def step(s: State, i: int, action: int):
     if s.costs == 1:
         s.reward[i] = reward_of_cost(s, i)
     else:
-        s.reward[i] = float(s.rewarded[i] - s.bound[i]) / float(wp.max(s.initial_bound[b], 1))
-        s.rewarded[i] = s.bound[i]
+        s.reward[i] = float(int(s.rewarded[i]) - s.bound[i]) / float(wp.max(s.initial_bound[b], 1))
+        s.rewarded[i] = wp.int64(s.bound[i])

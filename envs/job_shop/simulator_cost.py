@@ -6,7 +6,7 @@ possible is a bound; it only grows, and when all operations are committed it is 
 
 import warp as wp
 
-from .simulator_state import State
+from .simulator_state import DUE, FLOW, LATE, TARDY, WEIGHT, State
 
 
 @wp.func
@@ -20,10 +20,10 @@ def earliest_completion(s: State, i: int, j: int):
 @wp.func
 def cost_at(s: State, b: int, j: int, release: int, completion: int):
     """What job j's completion at a time costs, but for the makespan and the maximum lateness."""
-    cost = wp.int64(s.flow_cost[b, j]) * wp.int64(completion - release)
-    tardiness = completion - s.due[b, j]
+    cost = wp.int64(s.job_costs[b, j, FLOW]) * wp.int64(completion - release)
+    tardiness = completion - s.job_costs[b, j, DUE]
     if tardiness > 0:
-        cost += wp.int64(s.tardy_cost[b, j]) * wp.int64(tardiness) + wp.int64(s.late_cost[b, j])
+        cost += wp.int64(s.job_costs[b, j, TARDY]) * wp.int64(tardiness) + wp.int64(s.job_costs[b, j, LATE])
     return cost
 
 
@@ -38,24 +38,24 @@ def bound_of_cost(s: State, i: int):
         completion = earliest_completion(s, i, j)
         total += cost_at(s, b, j, s.release[b, j], completion)
         latest = wp.max(latest, completion)
-        lateness = wp.max(lateness, completion - s.due[b, j])
-    total += wp.int64(s.makespan_cost[b]) * wp.int64(wp.max(latest, s.bound[i]))
-    return total + wp.int64(s.lateness_cost[b]) * wp.int64(lateness)
+        lateness = wp.max(lateness, completion - s.job_costs[b, j, DUE])
+    total += wp.int64(s.makespan_cost) * wp.int64(wp.max(latest, s.bound[i]))
+    return total + wp.int64(s.lateness_cost) * wp.int64(lateness)
 
 
-@wp.func(inline=False)
+@wp.func
 def begin_costs(s: State, i: int):
     """The columns that stay in an episode, and the bound before anything is decided."""
     b = s.instance[i]
     for j in range(s.jobs[b]):
-        s.due_date[i, j] = s.due[b, j]
-        s.weight[i, j] = s.job_weight[b, j]
+        s.due_date[i, j] = s.job_costs[b, j, DUE]
+        s.weight[i, j] = s.job_costs[b, j, WEIGHT]
     for j in range(s.jobs[b], s.due_date.shape[1]):  # padding
         s.due_date[i, j] = 0
         s.weight[i, j] = 0
         s.slack[i, j] = 0
         s.operation_due_date[i, j] = 0
-    s.rewarded_cost[i] = bound_of_cost(s, i)
+    s.rewarded[i] = bound_of_cost(s, i)
 
 
 @wp.func
@@ -64,25 +64,25 @@ def show_costs(s: State, i: int):
     b = s.instance[i]
     for j in range(s.jobs[b]):
         s.slack[i, j] = 0
-        s.operation_due_date[i, j] = s.due[b, j]
+        s.operation_due_date[i, j] = s.job_costs[b, j, DUE]
         if s.next_machine[i, j] >= 0:
-            s.slack[i, j] = s.due[b, j] - s.time[i] - s.remaining_work[i, j]
+            s.slack[i, j] = s.job_costs[b, j, DUE] - s.time[i] - s.remaining_work[i, j]
             s.operation_due_date[i, j] = s.operation_due[b, j, s.next_operation[i, j]]
 
 
-@wp.func(inline=False)
+@wp.func
 def account(s: State, i: int):
     """Bring bound and columns up to date after a decision and all that it forced."""
     if s.illegal[i] == wp.int8(1):
-        s.cost[i] = s.worst_cost[s.instance[i]]
+        s.cost[i] = s.cost_scale[s.instance[i], 1]
     else:
         s.cost[i] = bound_of_cost(s, i)
         show_costs(s, i)
 
 
-@wp.func(inline=False)
+@wp.func
 def reward_of_cost(s: State, i: int):
     """What the bound grew by since the last reward, as a share of the objective's scale, negative."""
-    reward = float(s.rewarded_cost[i] - s.cost[i]) / float(s.cost_scale[s.instance[i]])
-    s.rewarded_cost[i] = s.cost[i]
+    reward = float(s.rewarded[i] - s.cost[i]) / float(s.cost_scale[s.instance[i], 0])
+    s.rewarded[i] = s.cost[i]
     return reward

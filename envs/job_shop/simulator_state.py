@@ -5,6 +5,22 @@ import warp as wp
 from ..core.fields import COMMON, Field, struct
 
 LATEST = wp.constant(2**30)  # later than any time of an instance; never enters a sum
+# Kinds of of_machine: sum of the processing times on the machine, number of operations, smallest time before one can
+# start and smallest time left after one.
+LOAD, COUNT, HEAD, LEAST_TAIL = (wp.constant(kind) for kind in range(4))
+MACHINE_KINDS = 4
+# Kinds of means: the mean processing time, 1 / mean over jobs of the price of time, and of the cost of being late.
+MEAN_KINDS = 3
+# Kinds of timeline: start, end (both with insertion) and job * longest route + operation (with insertion or arcs).
+START, END, NODE = (wp.constant(kind) for kind in range(3))
+TIMELINE_KINDS = 3
+# Kinds of machine_survey: first arrival of an operation to come, smallest time left after one, bound of the makespan
+# through the machine, jobs that wait for it, and their processing times.
+ARRIVAL, TAIL, BOUND, WAITING, WAITING_WORK = (wp.constant(kind) for kind in range(5))
+SURVEY_KINDS = 5
+# Kinds of job_costs: two numbers of a job, and what a unit of time in the shop, a unit of tardiness and lateness cost.
+DUE, WEIGHT, FLOW, TARDY, LATE = (wp.constant(kind) for kind in range(5))
+COST_KINDS = 5
 DISTANT = 2**28  # due date of a job without one: no schedule of an instance lasts as long
 
 FIELDS = (
@@ -14,6 +30,8 @@ FIELDS = (
     Field("waits", "", "1: all that could start now may be put off, and candidates are on any machine"),
     Field("forced_moves", "", "1: moves without an alternative are applied by the simulator"),
     Field("arcs", "", "1: keep track of the order on the machines for the operation graph"),
+    Field("makespan_cost", "", "coefficient of the makespan in the objective"),
+    Field("lateness_cost", "", "coefficient of the maximum lateness"),
     Field("costs", "", "1: there are due dates, weights or another objective than the makespan; 0: none of these"),
     # The bank of instances.
     Field("jobs", "bank", "number of jobs"),
@@ -24,26 +42,24 @@ FIELDS = (
     Field("slot", "bank job operation", "position of the operation's edge among those of its job"),
     Field("release", "bank job", "earliest start of the job"),
     Field("work_content", "bank job", "sum of the job's processing times"),
-    Field("machine_load", "bank machine", "sum of the processing times on the machine"),
-    Field("machine_operations", "bank machine", "number of operations on the machine"),
-    Field("head", "bank machine", "smallest time before an operation of the machine can start"),
-    Field("tail", "bank machine", "smallest time left after an operation of the machine"),
+    Field(
+        "of_machine", "bank machine machine_kind", "LOAD, COUNT, least HEAD and LEAST_TAIL of the machine, kinds above"
+    ),
     Field("initial_bound", "bank", "lower bound of the makespan"),
     Field("worst_makespan", "bank", "one operation after the other, after the last release"),
-    Field("mean_duration", "bank", "mean processing time, at least one", "float32"),
-    # What the objective is made of; of length 0 without costs, like all fields of the axis job_cost or cost.
-    Field("makespan_cost", "bank", "coefficient of the makespan"),
-    Field("lateness_cost", "bank", "coefficient of the maximum lateness"),
-    Field("flow_cost", "bank job_cost", "cost of a unit of time between the job's release and its completion"),
-    Field("tardy_cost", "bank job_cost", "cost of a unit of time between its due date and its completion"),
-    Field("late_cost", "bank job_cost", "cost of completing after the due date at all"),
-    Field("due", "bank job_cost", "due date; DISTANT where the job has none"),
+    Field("means", "bank mean_kind", "mean processing time, at least 1, and what else is above MEAN_KINDS", "float32"),
+    # What the objective is made of. Few arrays, since functions that are not inlined are handed a copy of the struct;
+    # of length 0 without costs.
+    Field(
+        "job_costs", "bank job_cost cost_kind", "DUE date (DISTANT without one), WEIGHT, and FLOW, TARDY, LATE costs"
+    ),
     Field("operation_due", "bank job_cost operation", "due date of the operation, its share of the job's work"),
-    Field("job_weight", "bank job_cost", "weight of the job"),
-    Field("by_price", "bank", "1 / mean over jobs of what a unit of time costs one that is late", "float32"),
-    Field("by_stake", "bank", "1 / mean over jobs of late_cost; 0 where that is 0", "float32"),
-    Field("cost_scale", "bank", "what rewards are a share of", "int64"),
-    Field("worst_cost", "bank", "objective of the schedule of worst_makespan", "int64"),
+    Field(
+        "cost_scale",
+        "bank cost_pair",
+        "what rewards are a share of; objective of the schedule of worst_makespan",
+        "int64",
+    ),
     # What happened so far.
     Field("next_operation", "env job", "operation of each job that comes next; the route's length when done"),
     Field("free", "env machine", "completion of the last operation on the machine"),
@@ -52,19 +68,19 @@ FIELDS = (
     Field("start", "env job operation", "start of each committed operation"),
     Field("left", "env", "operations not yet committed"),
     Field("bound", "env", "lower bound of the makespan; the makespan itself at the end"),
-    Field("rewarded", "env", "the bound as of the last reward"),
+    Field("rewarded", "env", "the bound as of the last reward: with costs that of the objective", "int64"),
     Field("cost", "env", "lower bound of the objective; the objective itself at the end", "int64"),
-    Field("rewarded_cost", "env", "that bound as of the last reward", "int64"),
-    Field("timeline_start", "env machine place", "insertion: starts on the machine in order"),
-    Field("timeline_end", "env machine place", "insertion: their ends"),
-    Field("timeline_node", "env machine place", "insertion or arcs: job * longest route + operation, in order"),
+    Field(
+        "timeline",
+        "env machine place timeline_kind",
+        "what stands on the machine in order: START, END, NODE; kinds above",
+    ),
     Field("predecessor", "env node", "arcs: node before this one on its machine, -1 for none"),
     # The choice: one row per job, about its next operation, and one for waiting, where that is an action (next_machine
     # -1, the others 0). Rules read these as columns.
     Field("focus", "env", "the focus machine; -1 with insertion and at the end"),
     Field("time", "env", "the decision time: smallest earliest start of a candidate"),
     Field("only", "env", "lowest candidate"),
-    Field("later", "env", "waiting: the next time at which another job could start; LATEST if none"),
     Field("hold", "env held", "waiting: the job's next operation was put off until here"),
     Field("next_machine", "env action", "machine of the next operation; -1 when the job is done"),
     Field("processing_time", "env action", "of the next operation"),
@@ -81,11 +97,7 @@ FIELDS = (
     # The observation (see observe.py).
     Field("stale", "env", "1: the observation still shows another episode"),
     Field("shown", "env job", "operations whose edges are cleared already"),
-    Field("earliest_arrival", "env machine", "scratch of observe: first arrival of an operation to come"),
-    Field("least_tail", "env machine", "scratch of observe: smallest time left after an operation to come"),
-    Field("machine_bound", "env machine", "scratch of observe: bound of the makespan through this machine"),
-    Field("waiting", "env machine", "scratch of observe: jobs that wait for the machine"),
-    Field("waiting_work", "env machine", "scratch of observe: their processing times"),
+    Field("machine_survey", "env machine survey_kind", "scratch of observe, kinds above"),
     Field("work", "env work work_feature", "features of the work nodes", "float32"),
     Field("resource", "env resource resource_feature", "features of the machines", "float32"),
     Field("context", "env context_feature", "global features", "float32"),

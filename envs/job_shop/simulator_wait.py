@@ -10,7 +10,7 @@ import warp as wp
 from .simulator_state import LATEST, State
 
 
-@wp.func(inline=False)
+@wp.func
 def choose_now(s: State, i: int):
     """Find who could start first, and when others could; returns the number of candidates, waiting included."""
     n = s.jobs[s.instance[i]]
@@ -20,7 +20,7 @@ def choose_now(s: State, i: int):
         if k >= 0:
             s.earliest_start[i, j] = wp.max(wp.max(s.arrival[i, j], s.free[i, k]), s.hold[i, j])
             time = wp.min(time, s.earliest_start[i, j])
-    later = int(LATEST)
+    later = int(0)
     count = int(0)
     for j in range(n):
         s.action_mask[i, j] = wp.int8(0)
@@ -31,22 +31,32 @@ def choose_now(s: State, i: int):
                     s.only[i] = j
                 count += 1
             else:
-                later = wp.min(later, s.earliest_start[i, j])
+                later = int(1)
     wait = s.action_mask.shape[1] - 1
     s.action_mask[i, wait] = wp.int8(0)
-    if later < LATEST:
+    if later == 1:
         s.action_mask[i, wait] = wp.int8(1)
         count += 1
     s.focus[i] = -1
     s.time[i] = time
-    s.later[i] = later
     return count
 
 
-@wp.func(inline=False)
+@wp.func
+def next_start(s: State, i: int):
+    """The earliest time at which a job could start that cannot start now; LATEST if there is none."""
+    later = int(LATEST)
+    for j in range(s.jobs[s.instance[i]]):
+        if s.next_machine[i, j] >= 0 and s.earliest_start[i, j] > s.time[i]:
+            later = wp.min(later, s.earliest_start[i, j])
+    return later
+
+
+@wp.func
 def put_off(s: State, i: int):
     """Wait: nothing starts before another job could."""
+    later = next_start(s, i)
     for j in range(s.jobs[s.instance[i]]):
         if s.action_mask[i, j] == wp.int8(1):
-            s.hold[i, j] = s.later[i]
-            s.bound[i] = wp.max(s.bound[i], s.later[i] + s.remaining_work[i, j])
+            s.hold[i, j] = later
+            s.bound[i] = wp.max(s.bound[i], later + s.remaining_work[i, j])

@@ -35,12 +35,12 @@ def test_the_bank_by_hand():
     one = shop([[3, 5, 0], [4, 0, 2]], [[0, 1, -1], [1, 0, 1]], release=np.array([2, 0]))
     row = {name: array[0] for name, array in Model([one]).pack([one]).items()}
     assert row["operations"].tolist() == [2, 3] and row["work_content"].tolist() == [8, 6]
-    assert row["machine_load"].tolist() == [3, 11] and row["machine_operations"].tolist() == [2, 3]
-    assert row["head"].tolist() == [2, 0] and row["tail"].tolist() == [2, 0]
+    # load, operations, head and tail of either machine
+    assert row["of_machine"].tolist() == [[3, 2, 2, 2], [11, 3, 0, 0]]
     # the job of 8 that is released at 2, or machine 1: nothing before, 11, nothing after
     assert row["initial_bound"] == 11 and row["worst_makespan"] == 16
     assert row["machine"].tolist() == [[0, 1, -1], [1, 0, 1]]
-    assert row["mean_duration"] == np.float32(14 / 5)
+    assert row["means"].tolist() == [np.float32(14 / 5), 1.0, 0.0]
 
 
 def test_every_bound_is_that_of_taillard(random_shop):
@@ -55,7 +55,7 @@ def test_padding_of_the_bank():
     packed = Model([small, large]).pack([small])
     assert packed["jobs"][0] == 3 and packed["machines"][0] == 2
     assert (packed["machine"][0, 3:] == -1).all() and (packed["machine"][0, :, 2:] == -1).all()
-    for name in ("duration", "operations", "release", "work_content", "machine_load"):
+    for name in ("duration", "operations", "release", "work_content", "of_machine"):
         assert packed[name].sum() == Model([small]).pack([small])[name].sum()
 
 

@@ -174,5 +174,5 @@ def test_objectives_do_not_mix_in_one_environment(random_shop, dated):
     with pytest.raises(OptionError, match="without due dates or weights"):
         Model([shop]).pack([dated(shop, rng, "makespan")])
     packed = Model([shop, dated(shop, rng, "makespan")]).pack([shop])
-    assert (packed["due"] == DISTANT).all() and (packed["operation_due"] == DISTANT).all()
+    assert (packed["job_costs"][0, :, 0] == DISTANT).all() and (packed["operation_due"] == DISTANT).all()
     assert Model.size_key(late) != Model.size_key(flow) != Model.size_key(shop)
