@@ -139,7 +139,7 @@ VM_PLANNERS = {"swap", "beam", "repack", "pop", "mip-reduced", "mip"}
 MACRO_RULES = {"macro-greedy", "macro-quick"}
 # Straying a little leads the first one nowhere; the second never does; the others are at their best on so few hosts.
 STUBBORN = {"no-op", "mip-replan", *MACRO_RULES}
-# With one server there is nothing to route; and where the simulator offers but one request there is nothing to stray to.
+# With one server there is nothing to route; where the simulator offers but one request there is nothing to stray to.
 ROUTES = set(ROUTING) - {"random-server"}
 STUBBORN |= {"fcfs", "past-future", "moore-hodgson", "moore-hodgson-careful", "random-server"}
 # Family: problems for its policies, small instances and the options of a world, and who cannot take them.
