@@ -37,7 +37,7 @@ def _least(c, key):
 def _warm(c):
     """The warmest cache among servers that are not much fuller than the emptiest one."""
     full = _load(c) > _least(c, _load(c)) + THRESHOLD
-    return full * FAR - c.hit * 1e4 + _load(c)
+    return full.double() * FAR - c.hit.double() * 1e4 + _load(c)
 
 
 def _two_hashes(c):
@@ -63,23 +63,23 @@ ROUTING = {
     "jsq": _rule(_load, "routing: join the shortest queue, those that run included (Winston 1977)"),
     "jsq-speed": _rule(lambda c: (_load(c) + 1) * c.slowness, "routing: the same, times the server's slowness"),
     "power-of-two": _rule(
-        lambda c: (c.draw > 1) * FAR + _load(c), "routing: the emptier of two drawn at random (Mitzenmacher 2001)"
+        lambda c: (c.draw > 1).double() * FAR + _load(c), "routing: the emptier of two drawn at random (Mitzenmacher 2001)"
     ),
     "least-kv": _rule(lambda c: -c.free, "routing: most free memory, as a share"),
     "freeness": _rule(_freeness, "routing: most free memory for each request (Llumnix, Sun et al. 2024)"),
     "least-ttft": _rule(lambda c: c.ttft, "routing: earliest predicted first token, caches considered"),
     "ttft-feasible": _rule(
-        lambda c: torch.where(c.slack >= 0, c.ect, FAR + c.ttft),
+        lambda c: torch.where(c.slack >= 0, c.ect.double(), FAR + c.ttft.double()),
         "routing: of the servers that are in time the earliest last token, else the earliest first token",
     ),
     "ect": _rule(lambda c: c.ect, "routing: earliest predicted completion"),
     "ect-size": _rule(_size_speed, "routing: the same, long prompts not to slow servers"),
     "best-fit": _rule(
-        lambda c: (c.slack < 0) * FAR - c.ect * (1 - 2 * (c.slack < 0).long()),
+        lambda c: (c.slack < 0).double() * FAR - c.ect * (1 - 2 * (c.slack < 0).long()),
         "routing: the last to complete of the servers that are in time",
     ),
     "hit-load": _rule(_warm, f"routing: warmest cache of servers with at most {THRESHOLD} requests above the least"),
     "affinity": _rule(lambda c: c.hash_rank, "routing: by the hash of the prefix alone"),
     "two-hashes": _rule(_two_hashes, "routing: the warmer of two hashed servers while in time (DualMap, 2026)"),
-    "sticky": _rule(lambda c: -c.last_here * FAR + _load(c), "routing: where its session ran, else the shortest queue"),
+    "sticky": _rule(lambda c: -c.last_here.double() * FAR + _load(c), "routing: where its session ran, else the shortest queue"),
 }  # fmt: skip
