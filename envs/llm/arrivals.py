@@ -65,7 +65,7 @@ class Process:
             OptionError: if a number is out of range.
 
         >>> Process("poisson").times(np.random.default_rng(0), 1000.0, 4).tolist()
-        [0, 680, 1700, 1720]
+        [0, 680, 1700, 1719]
         """
         number("rate", rate, LEAST_RATE, MICROSECONDS)
         if isinstance(count, bool) or not isinstance(count, int | np.integer) or not 1 <= count <= MAX_REQUESTS:

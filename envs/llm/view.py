@@ -57,8 +57,12 @@ class View:
         self.rejected = sorted({(int(row[3]), int(row[0])) for row in turned})
         longest = schedule.entries[known & (step == PAUSE)]
         self._pause = {int(row[0]): int(row[4] - row[3]) for row in longest}
-        self._last = {stay.request: stay for stay in self.stays if not stay.preempted}
-        self._first = self._first_tokens()
+        first = self._first_tokens(np.flatnonzero(ran & (step % 2 == 1)))
+        # a row that ends tells of a finish only where something tells of tokens before it, or there is but one
+        done = [stay for stay in self.stays if not stay.preempted]
+        done = [stay for stay in done if stay.request in first or instance.output[stay.request] == 1]
+        self._last = {stay.request: stay for stay in done}
+        self._first = {stay.request: first.get(stay.request, stay.end) for stay in done}
         for _, gone in self.rejected:
             self._last.pop(gone, None)
         self.arrival = self._arrivals()
@@ -82,13 +86,12 @@ class View:
             found.append(Stay(request, server, start, end, over, number < last[request]))
         return found
 
-    def _first_tokens(self) -> dict[int, int]:
-        """The first time that something tells of a prefill that is complete, or else of a finish."""
+    def _first_tokens(self, chosen: np.ndarray) -> dict[int, int]:
+        """When rows that follow a prefill begin, the first one of each request."""
         found: dict[int, int] = {}
-        for request, step, _, start, _ in self._rows.tolist():
-            if step >= 0 and step % 2:
-                found[request] = min(start, found.get(request, start))
-        return {request: found.get(request, stay.end) for request, stay in self._last.items()}
+        for request, _, _, start, _ in self._rows[chosen].tolist():
+            found[request] = min(start, found.get(request, start))
+        return found
 
     def _arrivals(self) -> list[int | None]:
         done = {request: stay.end for request, stay in self._last.items()}
@@ -102,7 +105,7 @@ class View:
 
     @property
     def finished(self) -> list[int]:
-        """Requests that ran and did not come back, in order."""
+        """Requests that ran until they had their last token, as far as rows tell, in order."""
         return sorted(request for request in self._last if self.arrival[request] is not None)
 
     def misses(self, request: int) -> bool:

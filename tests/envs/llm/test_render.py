@@ -94,7 +94,7 @@ def test_panels_and_lanes():
 def test_what_is_not_there_is_not_in_the_legend():
     figure = gantt(schedule(ROWS[:1]), title="of my own")
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["prefilling", "decoding", "waiting"]
-    assert [text.get_text() for text in figure.texts] == ["of my own", "1 of 3 requests, until 1 s"]
+    assert [text.get_text() for text in figure.texts] == ["of my own", "0 of 3 requests, until 1 s"]
 
 
 def test_many_servers_and_requests():
