@@ -226,7 +226,7 @@ _LLM_RULES = (
 )  # fmt: skip
 _ROUTERS = (
     "round-robin", "random-server", "jsq", "jsq-speed", "power-of-two", "least-kv", "freeness", "least-ttft",
-    "ttft-feasible", "ect", "ect-size", "hit-load", "affinity", "two-hashes", "sticky", "atc-careful",
+    "ttft-feasible", "ect", "ect-size", "hit-load", "weighed", "affinity", "two-hashes", "sticky", "atc-careful",
 )  # fmt: skip
 _REGIMES = ("steady", "burst", "burst-tight", "overload", "mixed-slo", "tight-kv", "tight-kv-burst")
 

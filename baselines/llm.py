@@ -114,7 +114,9 @@ POLICIES = {
     "atc-kv-careful": _in_time(
         _atc(lambda c: c.kv_time, 4 * PATIENCE), "the same by memory over time, 2 s", **CAREFUL
     ),
-    "aging": _rule(lambda c: c.service - 0.05 * c.waited.double(), "shortest remaining time, less a twentieth of the wait"),
+    "aging": _rule(
+        lambda c: c.service - 0.05 * c.waited.double(), "shortest remaining time, less a twentieth of the wait"
+    ),
     "priority": _rule(lambda c: c.level, "most important class first"),
     "mlfq": _rule(_levels, "least attained, in levels that double (multi-level feedback, as in FastServe 2023)"),
     "vtc": _rule(lambda c: c.counter, "client with the least virtual token counter first (Sheng et al. 2024)"),

@@ -52,6 +52,11 @@ def _freeness(c):
     return -(c.free_tokens - c.backlog).double() / _load(c).clamp_min(1)
 
 
+def _weighed(c):
+    """Seconds to the first token, the share that is cached and the load, in weights set by hand."""
+    return 6e-6 * c.ttft - 8.0 * c.hit / c.prompt.clamp_min(1) + 3.0 / 16 * _load(c)
+
+
 def _size_speed(c):
     slow = c.slowness.double() / 1000 - 1
     return c.ect + SIZE_SPEED * slow * c.prefill.clamp_min(1).double().log2()
@@ -63,7 +68,8 @@ ROUTING = {
     "jsq": _rule(_load, "routing: join the shortest queue, those that run included (Winston 1977)"),
     "jsq-speed": _rule(lambda c: (_load(c) + 1) * c.slowness, "routing: the same, times the server's slowness"),
     "power-of-two": _rule(
-        lambda c: (c.draw > 1).double() * FAR + _load(c), "routing: the emptier of two drawn at random (Mitzenmacher 2001)"
+        lambda c: (c.draw > 1).double() * FAR + _load(c),
+        "routing: the emptier of two drawn at random (Mitzenmacher 2001)",
     ),
     "least-kv": _rule(lambda c: -c.free, "routing: most free memory, as a share"),
     "freeness": _rule(_freeness, "routing: most free memory for each request (Llumnix, Sun et al. 2024)"),
@@ -79,6 +85,7 @@ ROUTING = {
         "routing: the last to complete of the servers that are in time",
     ),
     "hit-load": _rule(_warm, f"routing: warmest cache of servers with at most {THRESHOLD} requests above the least"),
+    "weighed": _rule(_weighed, "routing: first token, cached share and load in weights that were tuned by hand"),
     "affinity": _rule(lambda c: c.hash_rank, "routing: by the hash of the prefix alone"),
     "two-hashes": _rule(_two_hashes, "routing: the warmer of two hashed servers while in time (DualMap, 2026)"),
     "sticky": _rule(lambda c: -c.last_here.double() * FAR + _load(c), "routing: where its session ran, else the shortest queue"),
