@@ -88,5 +88,7 @@ ROUTING = {
     "weighed": _rule(_weighed, "routing: first token, cached share and load in weights that were tuned by hand"),
     "affinity": _rule(lambda c: c.hash_rank, "routing: by the hash of the prefix alone"),
     "two-hashes": _rule(_two_hashes, "routing: the warmer of two hashed servers while in time (DualMap, 2026)"),
-    "sticky": _rule(lambda c: -c.last_here.double() * FAR + _load(c), "routing: where its session ran, else the shortest queue"),
+    "sticky": _rule(
+        lambda c: -c.last_here.double() * FAR + _load(c), "routing: where its session ran, else the shortest queue"
+    ),
 }  # fmt: skip

@@ -35,7 +35,7 @@ FLEET = {
 PICKS = {
     "round-robin": 3, "jsq": 1, "jsq-speed": 1, "power-of-two": 3, "least-kv": 1, "freeness": 2, "least-ttft": 3,
     "ttft-feasible": 1, "ect": 0, "ect-size": 0, "best-fit": 2, "hit-load": 0, "affinity": 1, "two-hashes": 1,
-    "sticky": 2,
+    "sticky": 2, "weighed": 0,
 }  # fmt: skip
 
 
