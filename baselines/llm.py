@@ -91,7 +91,7 @@ POLICIES = {
     "sjf-kv": _rule(lambda c: c.kv_time, "least predicted memory over time first"),
     "sjf-true": _rule(lambda c: c.output, "clairvoyant: shortest true answer first"),
     "srpt": _rule(_service, "shortest predicted remaining server time first (Schrage 1968)"),
-    "srpt-true": _rule(lambda c: c.prefill + c.output, "clairvoyant: least true remaining work first"),
+    "srpt-true": _rule(lambda c: c.prefill + c.output, "clairvoyant: least true remaining work in tokens first"),
     "edf": _rule(lambda c: c.due_in, "earliest deadline first, the EDD of this family (Jackson 1955)"),
     "least-slack": _rule(lambda c: c.slack, "least slack first"),
     "edf-feasible": _first("earliest deadline first of those that can be in time", order="deadline"),

@@ -70,7 +70,7 @@ def test_an_unknown_family_lists_the_known_ones(words):
         words("flow-shop", "--number", "5")
         with pytest.raises(UnknownNameError) as caught:
             read(default)
-        commands = ", ".join(entry.command for entry in families())
+        commands = ", ".join(sorted(entry.command for entry in families()))
         assert str(caught.value) == f"unknown family 'flow-shop'; known: {commands}"
     assert "job-shop" in commands, "families are listed by the word that the command line takes"
 
