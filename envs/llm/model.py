@@ -290,16 +290,16 @@ def prefill_us(server: Profile, tokens: int) -> int:
 
 
 def _worst_flow(instance: LLMInstance, servers: tuple[Profile, ...]) -> int:
-    """us: as if everybody stayed until all had run one after the other on the slowest server."""
+    """us: as if all stayed until they had run one after the other on the slowest server, token by token, four times."""
     roots = instance.parent < 0
     end = int(instance.arrival[roots].max()) + int(instance.arrival[~roots].sum())
     longest = 0
     for server in servers:
         prompt, output = instance.prompt.astype(np.float64), instance.output.astype(np.float64)
-        each = np.ceil(prompt / server.token_budget) + output
+        each = prompt + output
         femto = each * server.base + prompt * (
             server.prefill + server.token + server.beyond + server.attention * prompt
         )
         femto += output * (server.decode + server.token + server.beyond + server.read * (prompt + output))
         longest = max(longest, float((femto / FEMTOSECONDS + each).sum()))
-    return int(min((end + longest) * instance.requests, LATEST))
+    return int(min((end + 4 * longest) * instance.requests, LATEST))

@@ -29,7 +29,7 @@ DIGESTS = {
     "code": "0e4af06bd9bf606f",
     "serial": "94df0f05805a8983",
     "serial-preemptive": "57c50681688a68fe",
-    "route-prefix": "805e9f86142bed0f",
+    "route-prefix": "472c391f25dd84ea",
     "route-e2e": "a60495ec5915bcbb",
     "route-overload": "ff3fb0a9299f8d27",
 }

@@ -75,13 +75,13 @@ def test_multi_tenant():
 def test_route_prefix():
     instance = preset_instance("route-prefix", 0)
     roots = instance.parent < 0
-    assert rate(instance) == pytest.approx(16, rel=0.1) and instance.requests / roots.sum() == pytest.approx(3, rel=0.1)
+    assert rate(instance) == pytest.approx(24, rel=0.1) and instance.requests / roots.sum() == pytest.approx(3, rel=0.1)
     assert 40 <= len(set(instance.group.tolist())) <= 60 and (instance.group >= 0).all()
     assert instance.arrival[~roots].mean() == pytest.approx(6e6, rel=0.1)
     assert (instance.tbt_target == 150_000).all()
     assert preset_instance("route-prefix-g200", 0).groups > 150
     assert not preset_instance("route-prefix-g0", 0).groups
-    assert rate(preset_instance("route-prefix-x125", 0)) == pytest.approx(20, rel=0.1)
+    assert rate(preset_instance("route-prefix-x125", 0)) == pytest.approx(30, rel=0.1)
 
 
 def test_route_e2e():

@@ -498,6 +498,8 @@ MUTATIONS = {
     cheat_prefill_first: {"timing", "boundary", "preemption", "totals"},
 }
 RARE = {
+    "preemptive": 20,
+    "not_preemptive": 20,
     "cheat_home": 5,
     "cheat_preempted": 5,
     "cheat_least_recently_used": 3,
