@@ -339,7 +339,7 @@ PRESETS: dict[str, dict[str, Preset]] = {
 _DUE_DATE_RULES = ("edd", "odd", "mdd", "mod", "wmdd", "psk", "mddc", "atc", "covert", "slack", "slack/op", "cr")
 # It begins near the rules at their best: what starts first, and of these the modified operation due date.
 PRESETS["job_shop"]["tardiness-10x5"] = _job_shop(
-    "total tardiness of 10 jobs on 5 machines, due dates tight and less tight; some ten minutes on two cores",
+    "total tardiness of 10 jobs on 5 machines, due dates tight and less tight; some five minutes on two cores",
     "tardiness-10x5 tardiness-10x5-20",
     600_000,
     held_out={"k = 1.5": ["tardiness-10x5:0-49"], "k = 2": ["tardiness-10x5-20:0-49"]},
