@@ -157,25 +157,22 @@ class Program:
     """
 
     def __init__(self, cluster: Cluster, limit: int):
-        from ortools.math_opt.python import mathopt
-
-        self.cluster, self.limit, self.model = cluster, limit, mathopt.Model()
+        self.cluster, self.limit = cluster, limit
         self.vms = [vm for vm, movable in enumerate(cluster.movable) if movable and cluster.cores[vm] < SLOT]
         self.kinds = kinds_of(cluster, self.vms, False)
         sizes = {double: [kind.cores for kind in self.kinds if kind.double == double] for double in (False, True)}
         self.hosts = self._hosts()
-        self.used: list[tuple[Pattern, tuple, object]] = []
-        self.filled: list[tuple[int, Sizes, object]] = []
-        self._rows: dict = {}
-        self._limit("moves", limit)
+        self.used: list[tuple[Pattern, tuple]] = []  # the first variables
+        self.filled: list[tuple[int, Sizes]] = []  # those that follow
+        self.most: list[int] = []  # of each variable
+        self.rows: dict[tuple, tuple[int, float, float]] = {}  # by name: number and limits
+        self.entries: list[tuple[int, int, int]] = []  # row, variable and coefficient
         for key, hosts in self.hosts.items():
-            for n in (0, 1):
-                self._limit((key, n), len(hosts))
             for pattern in patterns(key[:2], key[2], sizes[True]):
                 self._use(key, pattern, len(hosts))
         for residue in range(1, SLOT):
-            for sizes_there in fillings(residue, tuple(sizes[False])):
-                self._fill(residue, sizes_there)
+            for chosen in fillings(residue, tuple(sizes[False])):
+                self._fill(residue, chosen)
 
     def _hosts(self) -> dict[tuple, list[tuple[int, bool]]]:
         """Hosts that are alike: by their nodes, in order, and their doubles; and whether the nodes are exchanged."""
@@ -195,73 +192,96 @@ class Program:
             result[key].append((host, sides[1] < sides[0]))
         return dict(result)
 
-    def _limit(self, name, most: float, least: float = float("-inf")):
-        """The row of this name, made with these limits where there is none."""
-        if name not in self._rows:
-            self._rows[name] = self.model.add_linear_constraint(lb=least, ub=most)
-        return self._rows[name]
+    def _add(self, name: tuple, coefficient: int, most: float, least: float = float("-inf")) -> None:
+        """The newest variable is in the row of this name, which has these limits."""
+        row = self.rows.setdefault(name, (len(self.rows), least, most))[0]
+        self.entries.append((row, len(self.most) - 1, coefficient))
 
-    def _use(self, key: tuple, pattern: Pattern, most: int) -> None:
-        variable = self.model.add_integer_variable(lb=0, ub=most)
-        terms = Counter({"moves": pattern.moves})
-        terms.update({(key, n): 1 for n in pattern.sides})
-        terms.update(("small", size) for sizes in pattern.leave for size in sizes)
-        for room in pattern.rooms:
-            terms[("room", room)] -= room > 0
-        self._add(variable, terms)
-        for size, count in Counter(pattern.doubles).items():
-            self._limit(("double", size), 0, 0).set_coefficient(variable, count)
-        if pattern.comes:
-            self._limit(("double", pattern.comes), 0, 0).set_coefficient(variable, -1)
-        self.model.objective.set_linear_coefficient(variable, pattern.slots)
-        self.used.append((pattern, key, variable))
+    def _use(self, key: tuple, pattern: Pattern, hosts: int) -> None:
+        """A variable: on how many of the hosts that are alike this pattern is used."""
+        self.used.append((pattern, key))
+        self.most.append(hosts)
+        if pattern.moves:
+            self._add(("moves",), pattern.moves, self.limit)
+        for n in pattern.sides:
+            self._add(("side", key, n), 1, hosts)
+        for size, count in Counter(pattern.leave[0] + pattern.leave[1]).items():
+            self._add(("small", size), count, 0)
+        for room, count in Counter(pattern.rooms).items():
+            if room:
+                self._add(("room", room), -count, 0)
+        doubles = Counter(pattern.doubles)
+        doubles.subtract([pattern.comes] * (pattern.comes > 0))
+        for size, count in doubles.items():
+            if count:
+                self._add(("double", size), count, 0, 0)
 
     def _fill(self, residue: int, sizes: Sizes) -> None:
-        variable = self.model.add_integer_variable(lb=0, ub=self.limit)
-        self._add(variable, {("room", residue): 1})
+        """A variable: how many rooms of so many cores are filled like this."""
+        self.filled.append((residue, sizes))
+        self.most.append(self.limit)
+        self._add(("room", residue), 1, 0)
         for size, count in Counter(sizes).items():
-            self._limit(("small", size), 0).set_coefficient(variable, -count)
-        self.filled.append((residue, sizes, variable))
+            self._add(("small", size), -count, 0)
 
-    def _add(self, variable, terms: Mapping) -> None:
-        for name, count in terms.items():
-            if count:
-                self._limit(name, 0).set_coefficient(variable, count)
+    def _model(self):
+        """The program for the solver; written as a message, which is several times as fast as term by term."""
+        from ortools.math_opt import model_pb2
+        from ortools.math_opt.python import mathopt
+
+        message, count = model_pb2.ModelProto(), len(self.most)
+        message.variables.ids.extend(range(count))
+        message.variables.lower_bounds.extend([0.0] * count)
+        message.variables.upper_bounds.extend(self.most)
+        message.variables.integers.extend([True] * count)
+        slots = [(index, pattern.slots) for index, (pattern, _) in enumerate(self.used) if pattern.slots]
+        message.objective.maximize = True
+        message.objective.linear_coefficients.ids.extend(index for index, _ in slots)
+        message.objective.linear_coefficients.values.extend(gain for _, gain in slots)
+        rows = self.rows.values()
+        message.linear_constraints.ids.extend(row for row, _, _ in rows)
+        message.linear_constraints.lower_bounds.extend(least for _, least, _ in rows)
+        message.linear_constraints.upper_bounds.extend(most for _, _, most in rows)
+        entries = sorted(self.entries)
+        message.linear_constraint_matrix.row_ids.extend(row for row, _, _ in entries)
+        message.linear_constraint_matrix.column_ids.extend(column for _, column, _ in entries)
+        message.linear_constraint_matrix.coefficients.extend(value for _, _, value in entries)
+        return mathopt.Model.from_model_proto(message)
 
     def solve(self, time_limit: float, seed: int, slack: int) -> tuple[list, bool]:
         """What leaves and what comes, by kind of VMs, and whether it is so near to an optimum of the program."""
         from ortools.math_opt.python import mathopt
 
-        self.model.objective.is_maximize = True
         # the bound is rounded down: 47.3 and 46 slots are one apart
-        result = run_highs(self.model, time_limit, seed, slack + 1 - TOLERANCE)
+        result = run_highs(self._model(), time_limit, seed, slack + 1 - TOLERANCE)
         if not result.has_primal_feasible_solution():
             return [(Counter(), Counter()) for _ in self.kinds], False
-        values = result.variable_values()
-        proven = result.termination.reason == mathopt.TerminationReason.OPTIMAL
-        return self._flows({variable: round(value) for variable, value in values.items()}), proven
+        values = [0] * len(self.most)
+        for variable, value in result.variable_values().items():
+            values[variable.id] = round(value)
+        return self._flows(values), result.termination.reason == mathopt.TerminationReason.OPTIMAL
 
-    def _flows(self, values: dict) -> list[tuple[Counter, Counter]]:
+    def _flows(self, values: list[int]) -> list[tuple[Counter, Counter]]:
         """The hosts and nodes that patterns are used on, those on whole hosts first."""
         leave, come = defaultdict(Counter), defaultdict(Counter)
         free = {(key, n): list(hosts) for key, hosts in self.hosts.items() for n in (0, 1)}
         rooms = defaultdict(list)
-        for pattern, key, variable in sorted(self.used, key=lambda use: -len(use[0].sides)):
-            for _ in range(values[variable]):
-                hosts = [free[key, n].pop() for n in pattern.sides]
-                host, flipped = hosts[0]
-                for n in (0, 1):
-                    node = 2 * host + (n ^ flipped)
-                    for size in pattern.leave[n]:
-                        leave[size, False][node] += 1
-                    if pattern.rooms[n]:
-                        rooms[pattern.rooms[n]].append(node)
-                for size in pattern.doubles:
-                    leave[size, True][2 * host] += 1
-                if pattern.comes:
-                    come[pattern.comes, True][2 * host] += 1
-        for residue, sizes, variable in self.filled:
-            for _ in range(values[variable]):
+        uses = [(pattern, key) for (pattern, key), n in zip(self.used, values, strict=False) for _ in range(n)]
+        for pattern, key in sorted(uses, key=lambda use: -len(use[0].sides)):
+            hosts = [free[key, n].pop() for n in pattern.sides]
+            host, flipped = hosts[0]
+            for n in (0, 1):
+                node = 2 * host + (n ^ flipped)
+                for size in pattern.leave[n]:
+                    leave[size, False][node] += 1
+                if pattern.rooms[n]:
+                    rooms[pattern.rooms[n]].append(node)
+            for size in pattern.doubles:
+                leave[size, True][2 * host] += 1
+            if pattern.comes:
+                come[pattern.comes, True][2 * host] += 1
+        for (residue, sizes), count in zip(self.filled, values[len(self.used) :], strict=True):
+            for _ in range(count):
                 node = rooms[residue].pop()
                 for size in sizes:
                     if come[size, False].total() < leave[size, False].total():
