@@ -149,7 +149,7 @@ _SOC = {
 
 _VM_RULES = (
     "no-op", "first-fit", "best-fit", "ha", "greedy", "quick", "macro-greedy", "macro-quick", "random", "swap", "beam",
-    "repack", "pop", "mip-reduced",
+    "repack", "pop", "patterns", "mip-reduced",
 )  # fmt: skip
 _IN_TIME = (*_VM_RULES[:9], "mip-replan")
 # What is known to be good, so that learning begins there: much for a move, nothing wasted; in time, much for a copy.
@@ -177,7 +177,7 @@ def _wide(doc: str, timesteps: int, options: dict, costs: tuple[float, ...], **m
     clusters = {
         name: {"mnl": mnl, "migration_cost": cost} for (name, mnl), cost in zip(limits.items(), costs, strict=True)
     }
-    rules = tuple(rule for rule in _VM_RULES if rule != "mip-reduced")
+    rules = tuple(rule for rule in _VM_RULES if rule not in ("patterns", "mip-reduced"))
     options = {"moves": "macro"} | options
     return _vm(doc, timesteps, options, stages=tuple(clusters), stage_options=clusters, rules=rules, **more)
 
@@ -220,13 +220,15 @@ _VM = {
 }  # fmt: skip
 
 _LLM_RULES = (
-    "fcfs", "fcfs-head", "past-future", "sjf-output", "sjf", "srpt", "edf", "edf-feasible", "sjf-feasible",
-    "kv-feasible", "kv-feasible-careful", "moore-hodgson", "moore-hodgson-careful", "atc", "atc-careful",
-    "atc-kv-careful", "vtc", "random",
+    "fcfs", "fcfs-head", "past-future", "past-future-stop", "sjf-output", "sjf", "sjf-kv", "sjf-true", "srpt",
+    "srpt-true", "edf", "least-slack", "edf-feasible", "sjf-feasible", "kv-feasible", "kv-feasible-careful",
+    "moore-hodgson", "moore-hodgson-careful", "atc", "atc-careful", "atc-kv-careful", "aging", "priority", "mlfq",
+    "vtc", "wfq", "random",
 )  # fmt: skip
 _ROUTERS = (
+    *_LLM_RULES,
     "round-robin", "random-server", "jsq", "jsq-speed", "power-of-two", "least-kv", "freeness", "least-ttft",
-    "ttft-feasible", "ect", "ect-size", "hit-load", "weighed", "affinity", "two-hashes", "sticky", "atc-careful",
+    "ttft-feasible", "ect", "ect-size", "best-fit", "hit-load", "weighed", "affinity", "two-hashes", "sticky",
 )  # fmt: skip
 _REGIMES = ("steady", "burst", "burst-tight", "overload", "mixed-slo", "tight-kv", "tight-kv-burst")
 
@@ -247,7 +249,7 @@ def _route(name: str, doc: str, local: str, reference: str, start: dict, **more)
     held_out = {name: [f"{name}:0-15"]} | {other: [f"{other}:0-9"] for other in more.pop("transfer")}
     return _llm(
         doc, (name, f"{name}-mix"), 2_000_000, {"control": "routing", "local": local}, rules=_ROUTERS,
-        reference=reference, held_out=held_out, watched=[f"{name}:16-19"],
+        reference=reference, held_out=held_out, watched=[f"{name}:16-25"],
         evolution={"generations": 30, "pairs": 16, "episodes": 4, "start": start}, **more,
     )  # fmt: skip
 
@@ -255,7 +257,7 @@ def _route(name: str, doc: str, local: str, reference: str, start: dict, **more)
 _LLM = {
     "smoke": _llm(
         "a few seconds, to see that everything works", ("overload-n30", "tight-kv-n30"), 1500, {}, groups=2, group=4,
-        held_out={"overload, 60 requests": ["overload-n60:0-9"]}, watched=["overload-n60:0-3"],
+        held_out={"overload, 60 requests": ["overload-n60:0-9"]}, watched=["overload-n60:0-9"],
         reference="moore-hodgson",
         network={"width": 8, "heads": 2, "layers": 1},
         evolution={"generations": 2, "pairs": 2, "episodes": 2, "start": {"urgency": -10.0}},
@@ -271,8 +273,7 @@ _LLM = {
     "serial": _llm(
         "one request at a time, with the right to change one's mind: where shortest remaining time is optimal",
         ("serial-preemptive-n500-mix",), 100_000, {"order": "arrival", "past_future": 0, "stop": False},
-        rules=("fcfs", "sjf", "srpt", "srpt-true", "mlfq", "random"),
-        held_out={"serial-preemptive": ["serial-preemptive:0-15"]}, watched=["serial-preemptive:16-19"],
+        held_out={"serial-preemptive": ["serial-preemptive:0-15"]}, watched=["serial-preemptive:16-25"],
         reference="srpt", evolution={"generations": 12, "pairs": 12, "episodes": 8}
         | {"start": {"service": -5.0}},
     ),

@@ -10,12 +10,20 @@ THRESHOLD = 8  # requests that the server with the warmest cache may have more t
 SIZE_SPEED = 0.25e6  # us for each doubling of the prompt on a server that is half as fast
 
 
-class RoutingRule(Rule):
-    """A rule for fleets: with one server there is nothing to choose."""
+class _ForFleets:
+    """With one server there is nothing to choose."""
 
     def accepts(self, instance, options) -> bool:
         """Whether there is more than one server."""
         return len(instance.servers) > 1
+
+
+class RoutingRule(_ForFleets, Rule):
+    """A rule that sends arrivals to servers."""
+
+
+class RandomRouting(_ForFleets, RandomRule):
+    """Any server, all equally likely."""
 
 
 def _rule(key, doc: str) -> RoutingRule:
@@ -64,7 +72,7 @@ def _size_speed(c):
 
 ROUTING = {
     "round-robin": _rule(lambda c: c.turn, "routing: one after the other"),
-    "random-server": RandomRule("routing: any server, uniformly at random", options=OPTIONS),
+    "random-server": RandomRouting("routing: any server, uniformly at random", options=OPTIONS),
     "jsq": _rule(_load, "routing: join the shortest queue, those that run included (Winston 1977)"),
     "jsq-speed": _rule(lambda c: (_load(c) + 1) * c.slowness, "routing: the same, times the server's slowness"),
     "power-of-two": _rule(
