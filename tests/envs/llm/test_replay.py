@@ -118,6 +118,19 @@ CASES = {
         ),
         [[0, 0, 0, 0, 5], [0, 1, 0, 5, 6], [1, 0, 0, 6, 11], [2, 0, 0, 26, 34], [0, -1, 0, 5, 6]],
     ),
+    "a session that lost its group's entry is not kept": case(
+        # both compute their prompts, the first one leaves an entry of 1 block, and the third one needs that block;
+        # when the second one finishes there is no entry, and its follow-up computes 8 tokens, not 2
+        requests(
+            (0, 3, 1), (0, 3, 4), (8, 3, 1), (10, 8, 1), servers=(replace(PREFILL, kv_tokens=10),),
+            parent=[-1, -1, -1, 1], group=[0, 0, -1, 0], shared=[2, 2, 0, 2],
+        ),
+        [
+            [0, 0, 0, 0, 6], [1, 0, 0, 0, 6], [1, 1, 0, 6, 11], [2, 0, 0, 8, 11], [3, 0, 0, 21, 29],
+            [1, -1, 0, 8, 11],
+        ],
+        [[5], [19], [4 * 6 + 2 + 3 + 5 * 3 + 4 * 8], [0]],
+    ),
     "a serial server that preempts": case(
         # the second one arrives in the first iteration; the first one goes on where it was
         requests((0, 9, 5), (4, 2, 1), servers=(replace(EACH, base=10 * US, max_num_seqs=1, preemptive=True),)),
@@ -199,7 +212,7 @@ def world_of(naive, cases, number: int):
     return instance, conditions, choose, more, naive.play(instance, conditions, choose, **more)
 
 
-@settings(max_examples=300)
+@settings(max_examples=1000)
 @given(st.integers(0, 2**32))
 def test_the_replay_and_the_slow_play_agree(naive, cases, number):
     instance, _, _, _, world = world_of(naive, cases, number)
