@@ -199,7 +199,7 @@ def test_a_missing_gpu_is_one_line_and_leaves_nothing(call, tmp_path):
 
 def test_an_unknown_family_is_one_line(call):
     status, _, err = call("flow-shop", "--preset", "smoke")
-    known = ", ".join(entry.command for entry in families())
+    known = ", ".join(sorted(entry.command for entry in families()))
     assert status == 2 and err == f"error: unknown family 'flow-shop'; known: {known}\n"
 
 

@@ -44,7 +44,7 @@ PODS = ["pods-3x4:0-1", "pods-4x3:0-1"]
 
 QUEUES = ["hurry", "patience", "overload-n8:0-1", "route-prefix-n8:0", "tight-kv-n7:0"]
 FLOWS = ["two-at-once", "serial-preemptive-n6:0-1", "tight-kv-n6-flow:0", "route-prefix-n8-flow:0"]
-FLEETS = ["route-prefix-n9:0", "route-e2e-n9-1h1a:0-1", "route-overload-n8:0"]
+FLEETS = ["route-prefix-n9:0", "route-overload-n8:0", "route-e2e-n9-1h1a:0-1"]
 
 
 def dated(preset: str, instances: list[str] | None = None, **options) -> Setting:
@@ -142,7 +142,7 @@ FAMILIES = {
         admitting(choice=0, profile="llama-3-8b-a100", victim="priority", prediction="class"),
         flowing(),
         flowing(order="arrival", swap_rate=50, prediction="exact", observation="batch", past_future=0),
-        flowing(profile="serial", order="arrival", choice=0),
+        flowing(profile="serial-preemptive", order="arrival", choice=0),
         routing(),
         routing(local="atc", reject=True, observation="batch"),
         routing(prefix_cache=False, forced_moves=False, swap_rate=200, victim="least", prediction="noisy"),
