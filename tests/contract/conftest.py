@@ -35,7 +35,7 @@ SHOPS = ["ft06", "la01", "6x6:0-1", "4x3:0-1", "3x5:0"]
 GRAPHS = ["topcuoglu", "insertion", "random-12:0", "random-12:9", "cholesky-4-2g2c:0"]
 STREAMS = ["radio-small-50x3:0", "socrates-mix-50x4:0", "topcuoglu", "random-12:0"]
 
-LATE_SHOPS = ["tardiness-4x3:0-3", "tardiness-6x2-12:0-1", "single-20-8-2:1"]
+LATE_SHOPS = ["tardiness-4x3:0-3", "tardiness-6x2-12:0-1", "single-9-8-2:1"]
 
 CLUSTERS = ["plateau", "hosts-3:0-1", "affinity-4-20:0", "hosts-6:3"]
 MACROS = ["small:1", "small:3", "plateau", "hosts-8:2"]  # there are some in each, in the first two for long
