@@ -40,9 +40,9 @@ MACROS = ["small:1", "small:3", "plateau", "hosts-8:2"]  # there are some in eac
 CHURN = ["churn-2-4:0-1", "churn-3-6:0", "churn-2-3:0"]
 PODS = ["pods-3x4:0-1", "pods-4x3:0-1"]
 
-QUEUES = ["hurry", "patience", "overload-n8:0-1", "route-prefix-n8:0", "tight-kv-n7:0"]
-FLOWS = ["two-at-once", "serial-preemptive-n6:0-1", "tight-kv-n6-flow:0", "route-prefix-n8-flow:0"]
-FLEETS = ["route-prefix-n9:0", "route-e2e-n9-1h1a:0-1", "route-overload-n8:0"]
+QUEUES = ["overload-n8:0-1", "route-prefix-n8:0", "tight-kv-n7:0", "hurry", "patience"]
+FLOWS = ["serial-preemptive-n6:0-1", "route-prefix-n8-flow:0", "tight-kv-n6-flow:0", "two-at-once"]
+FLEETS = ["route-e2e-n9-1h1a:0-1", "route-prefix-n9:0", "route-overload-n8:0"]
 
 
 def planned(**options) -> Setting:
@@ -127,7 +127,7 @@ FAMILIES = {
         admitting(choice=0, profile="llama-3-8b-a100", victim="priority", prediction="class"),
         flowing(),
         flowing(order="arrival", swap_rate=50, prediction="exact", observation="batch", past_future=0),
-        flowing(profile="serial", order="arrival", choice=0),
+        flowing(profile="serial", order="arrival", choice=0, observation="batch"),
         routing(),
         routing(local="atc", reject=True, observation="batch"),
         routing(prefix_cache=False, forced_moves=False, swap_rate=200, victim="least", prediction="noisy"),
@@ -141,7 +141,7 @@ MACRO_RULES = {"macro-greedy", "macro-quick"}
 STUBBORN = {"no-op", "mip-replan", *MACRO_RULES}
 # With one server there is nothing to route; where the simulator offers but one request there is nothing to stray to.
 ROUTES = set(ROUTING) - {"random-server"}
-STUBBORN |= {"fcfs", "past-future", "moore-hodgson", "moore-hodgson-careful", "random-server"}
+STUBBORN |= {"fcfs", "past-future", "edf-feasible", "moore-hodgson", "moore-hodgson-careful", "random-server"}
 # Family: problems for its policies, small instances and the options of a world, and who cannot take them.
 PROBLEMS = {
     "job_shop": [(SHOPS, {}, set())],
@@ -156,7 +156,7 @@ PROBLEMS = {
     ],
     "llm": [
         (["hurry", "patience", "overload-n9:0", "tight-kv-n7:0"], {}, ROUTES),
-        (["serial-preemptive-n6:0", "two-at-once"], {"prediction": "noisy", "sigma": 0.3}, ROUTES),
+        (["serial-preemptive-n12-x300:0", "two-at-once"], {"prediction": "noisy", "sigma": 0.3}, ROUTES),
         (["route-prefix-n9:0", "route-overload-n8:0"], {"watermark": 5, "swap_rate": 500}, set()),
     ],
 }
