@@ -55,6 +55,8 @@ def twin(function: wp.Function, memo: dict | None = None):
     for name in source.__code__.co_names:
         if isinstance(scope.get(name), wp.Function):
             scope[name] = twin(scope[name], memo)
+        elif isinstance(scope.get(name), wp.int64):  # a constant; Python cannot count with Warp's own type
+            scope[name] = np.int64(scope[name].value)
     return result
 
 

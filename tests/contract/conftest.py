@@ -157,7 +157,7 @@ MACRO_RULES = {"macro-greedy", "macro-quick"}
 STUBBORN = {"no-op", "mip-replan", *MACRO_RULES}
 # With one server there is nothing to route; where the simulator offers but one request, nothing to stray to.
 ROUTES = set(ROUTING) - {"random-server"}
-STUBBORN |= {"fcfs", "past-future", "moore-hodgson", "moore-hodgson-careful", "random-server"}
+STUBBORN |= {"fcfs", "past-future", "edf-feasible", "moore-hodgson", "moore-hodgson-careful", "random-server"}
 # Family: problems for its policies, small instances and the options of a world, and who cannot take them.
 PROBLEMS = {
     "job_shop": [(SHOPS, {}, {*DUE_DATE_RULES, "wspt", "dp"}), (LATE_SHOPS, {}, {"wspt", "dp"})],
@@ -172,7 +172,7 @@ PROBLEMS = {
     ],
     "llm": [
         (["hurry", "patience", "overload-n9:0", "tight-kv-n7:0"], {}, ROUTES),
-        (["serial-preemptive-n6:0", "two-at-once"], {"prediction": "noisy", "sigma": 0.3}, ROUTES),
+        (["serial-preemptive-n12-x300:0", "two-at-once"], {"prediction": "noisy", "sigma": 0.3}, ROUTES),
         (["route-prefix-n9:0", "route-overload-n8:0"], {"watermark": 5, "swap_rate": 500}, set()),
     ],
 }

@@ -30,6 +30,18 @@ def test_functions_call_their_twins_in_single_precision():
         assert result == np.float32(2) * (np.clip(x * np.float32(3), np.float32(0), np.float32(1)) + np.float32(1) / x)
 
 
+LARGE = wp.constant(wp.int64(2**40))
+
+
+@wp.func
+def large(x: wp.int64):
+    return wp.min(x, LARGE) // LARGE + LARGE
+
+
+def test_constants_of_64_bits_are_numbers():
+    assert twin(large)(np.int64(2**50)) == 2**40 + 1 and twin(large)(np.int64(7)).dtype == np.int64
+
+
 def test_what_a_twin_does_not_know_is_an_error_and_not_a_guess():
     @wp.func
     def rooted(x: float):
