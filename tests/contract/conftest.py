@@ -156,7 +156,7 @@ MACRO_RULES = {"macro-greedy", "macro-quick"}
 # Straying a little leads the first one nowhere; the second never does; the others are at their best on so few hosts.
 STUBBORN = {"no-op", "mip-replan", *MACRO_RULES}
 # With one server there is nothing to route; where the simulator offers but one request, nothing to stray to.
-ROUTES = set(ROUTING) - {"random-server"}
+ROUTES = set(ROUTING)
 STUBBORN |= {"fcfs", "past-future", "edf-feasible", "moore-hodgson", "moore-hodgson-careful", "random-server"}
 # Family: problems for its policies, small instances and the options of a world, and who cannot take them.
 PROBLEMS = {
