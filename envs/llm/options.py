@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from ..core.errors import OptionError
 from ..core.options import as_bool, as_integer, as_number, one_of, option
+from .profiles import profiles
 
 # In the order of the simulator's constants.
 CONTROLS = ("admission", "routing")
@@ -82,4 +83,9 @@ class Options:
             object.__setattr__(self, name, as_integer(name, getattr(self, name), least, most))
         object.__setattr__(self, "sigma", as_number("sigma", self.sigma, 0, 4))
         if not isinstance(self.profile, str):
-            raise OptionError(f"profile must be a name or a file, got {self.profile!r}")
+            raise OptionError(f"profile must be a name or a TOML file, got {self.profile!r}")
+        if self.profile and not self.profile.endswith(".toml") and self.profile not in profiles():
+            names = ", ".join(profiles())
+            raise OptionError(
+                f"no server profile is called {self.profile!r}; known: {names}, or a file that ends in .toml"
+            )

@@ -42,9 +42,15 @@ MACROS = ["small:1", "small:3", "plateau", "hosts-8:2"]  # there are some in eac
 CHURN = ["churn-2-4:0-1", "churn-3-6:0", "churn-2-3:0"]
 PODS = ["pods-3x4:0-1", "pods-4x3:0-1"]
 
-QUEUES = ["hurry", "patience", "overload-n8:0-1", "route-prefix-n8:0", "tight-kv-n7:0"]
-FLOWS = ["two-at-once", "serial-preemptive-n6:0-1", "tight-kv-n6-flow:0", "route-prefix-n8-flow:0"]
-FLEETS = ["route-prefix-n9:0", "route-overload-n8:0", "route-e2e-n9-1h1a:0-1"]
+QUEUES = ["overload-n8:0-1", "route-prefix-n8:0", "tight-kv-n7:0", "hurry", "patience", "route-prefix-n20:0-1"]
+FLOWS = [
+    "serial-preemptive-n6:0-1",
+    "route-prefix-n8-flow:0",
+    "tight-kv-n6-flow:0",
+    "two-at-once",
+    "route-prefix-n30-flow:0-1",
+]
+FLEETS = ["route-e2e-n9-1h1a:0", "route-prefix-n9:0", "route-overload-n8:0", "route-e2e-n9-1h1a:1"]
 
 
 def dated(preset: str, instances: list[str] | None = None, **options) -> Setting:

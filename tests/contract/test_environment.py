@@ -96,7 +96,7 @@ def test_features_keep_their_declared_bounds_and_are_alive(variant):
     parts = {"work": spec.work, "resource": spec.resource, "context": spec.context}
     parts |= {"assignment_attr": spec.assignment, "candidate_attr": spec.candidate, "precedence_attr": spec.precedence}
     seen = {key: [] for key, features in parts.items() if features}
-    for episode in range(4):
+    for episode in range(10):
         for observation, *_ in rollout(env, rng, seed=episode):
             for key, rows in seen.items():
                 rows.append(observation[key].reshape(-1, len(parts[key])))
