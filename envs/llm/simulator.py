@@ -14,8 +14,9 @@ import warp as wp
 
 from ..core.rng import instance_of
 from .simulator_batch import charge_everybody
-from .simulator_choice import offer_nothing, offer_requests, offer_servers
+from .simulator_choice import offer_nothing, offer_requests
 from .simulator_estimate import hit_tokens
+from .simulator_iteration import end_iteration, start
 from .simulator_local import admit_locally
 from .simulator_queue import (
     clear_requests,
@@ -27,15 +28,14 @@ from .simulator_queue import (
     take_arrival,
     update_flow,
 )
+from .simulator_route import offer_servers
 from .simulator_server import (
     admit,
     clear_server,
-    end_iteration,
     estimate_at,
     forget_estimate,
     grow,
     preempt,
-    start,
 )
 from .simulator_state import ADMISSION, ADMIT, LOG_MARGIN, NEVER, REJECT, REJECTED, ROUTING, State
 
