@@ -21,7 +21,7 @@ class Conditions:
     """What must be known, besides the instance, to replay a schedule, and what the schedule claims of each server.
 
     Attributes:
-        profile: the name of the profile that every server has; ``""`` for those of the instance.
+        profile: the name of the profile that every server has, or its TOML file; ``""`` for those of the instance.
         watermark: how much of the memory stays free at an admission while something runs, in percent.
         victim: who is preempted when the memory is full: ``"last"`` admitted, ``"least"`` tokens held, or the largest
             class number (``"priority"``); of equals the last admitted.
@@ -47,7 +47,8 @@ class Conditions:
     preemptions: tuple[int, ...] = ()
 
     def __post_init__(self):
-        _known("profile", self.profile, ("", *profiles()))
+        if not (isinstance(self.profile, str) and self.profile.endswith(".toml")):
+            _known("profile", self.profile, ("", *profiles()))
         _known("victim", self.victim, VICTIMS)
         for key, highest in HIGHEST.items():
             object.__setattr__(self, key, _integer(key, getattr(self, key), highest))

@@ -24,6 +24,7 @@ PROGRAM = Program(
     observe=observe.observe,
     next_instance=simulator.next_instance,
 )
+PROGRAMS = {"llm": PROGRAM}  # one for every option
 
 
 class Model:

@@ -83,7 +83,7 @@ class Options:
             object.__setattr__(self, name, as_integer(name, getattr(self, name), least, most))
         object.__setattr__(self, "sigma", as_number("sigma", self.sigma, 0, 4))
         if not isinstance(self.profile, str):
-            raise OptionError(f"profile must be a name or a TOML file, got {self.profile!r}")
+            raise OptionError(f"profile must be a name or a file, got {self.profile!r}")
         if self.profile and not self.profile.endswith(".toml") and self.profile not in profiles():
             names = ", ".join(profiles())
             raise OptionError(

@@ -1,6 +1,6 @@
 """Replays the admissions of a schedule, server by server, and judges each on the way."""
 
-from ..core.errors import ScheduleError
+from ..core.errors import InstanceError, ScheduleError
 from ..core.schedule import Schedule
 from . import profiles
 from .claim import Admission, Claim
@@ -19,7 +19,10 @@ def servers_of(instance: LLMInstance, conditions: Conditions) -> tuple[Profile, 
     """
     if not conditions.profile:
         return instance.servers
-    profile = profiles.profile(conditions.profile)
+    try:
+        profile = profiles.load(conditions.profile)
+    except InstanceError as error:
+        raise ScheduleError(f"condition 'profile': {error}") from error
     total = int((instance.prompt + instance.output).max())
     if -(-total // profile.block_size) > profile.blocks:
         raise ScheduleError(

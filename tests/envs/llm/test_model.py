@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dispatchgym.envs.core.errors import InstanceError, OptionError, UnknownNameError
+from dispatchgym.envs.core.errors import InstanceError, OptionError
 from dispatchgym.envs.core.simulation import Simulation
 from dispatchgym.envs.llm import simulator_state
 from dispatchgym.envs.llm.instance import LLMInstance
@@ -116,7 +116,7 @@ def test_a_profile_takes_the_place_of_every_server():
     model = Model([instance], Options(profile="serial"))
     assert model.pack([instance])["most_running"].tolist() == [[1, 1]] and model.slots == 1
     assert model.servers_of(instance)[0] == model.servers_of(instance)[1] != SLOW
-    with pytest.raises(UnknownNameError, match="serial-preemptive"):
+    with pytest.raises(OptionError, match="no server profile is called 'abacus'; known: llama"):
         Model([instance], Options(profile="abacus"))
 
 
