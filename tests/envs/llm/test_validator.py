@@ -223,6 +223,13 @@ def test_entries_that_nobody_uses_make_room_and_others_do_not():
         "capacity: request 2 in row 2 is admitted at 1 to server 0, which has 7 of 10 blocks in use and keeps 0 free: "
         "it needs 4"
     ]
+    # another one runs before the member comes: its group's entry, which nobody has used so far, must stay for it
+    first = [rows[0], [2, 0, 0, 1, 2], [1, 0, 0, 1, 2]]
+    assert words(requests((0, 5, 1), (0, 7, 1), (0, 3, 1), servers=(tight,), **members), first) == []
+    assert words(requests((0, 5, 1), (0, 7, 1), (0, 4, 1), servers=(tight,), **members), first) == [
+        "capacity: request 1 in row 2 is admitted at 1 to server 0, which has 8 of 10 blocks in use and keeps 0 free: "
+        "it needs 3"
+    ]
     others = {"group": [0, -1, -1], "shared": [4, 0, 0]}
     assert words(requests((0, 5, 1), (0, 7, 1), (0, 3, 1), servers=(tight,), **others), rows) == []
 
