@@ -130,6 +130,12 @@ SWAP = [
             "budget: request 1 in row 1 is admitted at 0 to server 0, which has no token left of its budget of 20"
         ]),
         (requests((0, 30, 1), (0, 5, 1)), [[0, 0, 0, 0, 2], [1, 0, 0, 1, 2]], []),
+        (requests((0, 1, 3), (1, 5, 1), (1, 1, 1), servers=(replace(EACH, max_num_seqs=3, token_budget=6),)), [
+            [0, 0, 0, 0, 1], [0, 1, 0, 1, 3], [1, 0, 0, 1, 2], [2, 0, 0, 1, 3], [0, -1, 0, 1, 2]
+        ], ["budget: request 2 in row 3 is admitted at 1 to server 0, which has no token left of its budget of 6"]),
+        (requests((0, 1, 3), (1, 4, 1), (1, 1, 1), servers=(replace(EACH, max_num_seqs=3, token_budget=6),)), [
+            [0, 0, 0, 0, 1], [0, 1, 0, 1, 3], [1, 0, 0, 1, 2], [2, 0, 0, 1, 2], [0, -1, 0, 1, 2]
+        ], []),
         (requests((0, 3, 5), (0, 4, 1), (0, 2, 1), servers=(TIGHT,)), [
             [0, 0, 0, 0, 1], [0, 1, 0, 1, 5], [1, 0, 0, 0, 1], [2, 0, 0, 0, 1], [0, -1, 0, 1, 2]
         ], [
@@ -148,6 +154,10 @@ SWAP = [
             "not from 1 to 3 on server 0"
         ]),
         (PAIR, [A, C, D], ["preemption: request 0 in row 0 finishes at 2, but has no row of decode steps from 1 on"]),
+        (SWAPPED, [
+            [0, 0, 0, 0, 1], [0, 1, 0, 1, 5], [1, 0, 0, 0, 1], [1, 2, 0, 5, 6], [1, 3, 0, 6, 8],
+            [0, -1, 0, 1, 2], [1, -1, 0, 2, 6],
+        ], ["preemption: request 1 in row 2 is preempted at 2, but has no row of decode steps from 1 on"]),
         (PAIR, [A, B, C, [1, 1, 0, 5, 5], D], [
             "preemption: request 1 in row 2 finishes at 5, but has a row of decode steps"
         ]),
@@ -212,6 +222,13 @@ def test_entries_that_nobody_uses_make_room_and_others_do_not():
     assert words(requests((0, 5, 1), (0, 7, 1), (0, 4, 1), servers=(tight,), **members), rows) == [
         "capacity: request 2 in row 2 is admitted at 1 to server 0, which has 7 of 10 blocks in use and keeps 0 free: "
         "it needs 4"
+    ]
+    # another one runs before the member comes: its group's entry, which nobody has used so far, must stay for it
+    first = [rows[0], [2, 0, 0, 1, 2], [1, 0, 0, 1, 2]]
+    assert words(requests((0, 5, 1), (0, 7, 1), (0, 3, 1), servers=(tight,), **members), first) == []
+    assert words(requests((0, 5, 1), (0, 7, 1), (0, 4, 1), servers=(tight,), **members), first) == [
+        "capacity: request 1 in row 2 is admitted at 1 to server 0, which has 8 of 10 blocks in use and keeps 0 free: "
+        "it needs 3"
     ]
     others = {"group": [0, -1, -1], "shared": [4, 0, 0]}
     assert words(requests((0, 5, 1), (0, 7, 1), (0, 3, 1), servers=(tight,), **others), rows) == []
