@@ -212,7 +212,7 @@ class Model:
             "predicted_tokens": predictions(instance, self.options), "client_of": instance.client,
             "level_of": instance.priority, "ttft_target": instance.ttft_target, "tbt_target": instance.tbt_target,
             "e2e_target": instance.e2e_target, "group_of": instance.group, "shared_tokens": instance.shared,
-            "worst_flow": _worst_flow(instance, servers),
+            "worst_flow": _worst_flow(instance, servers, self.sizes["entry"], self.options.swap_rate),
             "base": [one.base for one in servers], "per_prefill": [one.prefill for one in servers],
             "per_attention": [one.attention for one in servers], "per_decode": [one.decode for one in servers],
             "per_read": [one.read for one in servers], "per_token": [one.token for one in servers],
@@ -290,17 +290,24 @@ def prefill_us(server: Profile, tokens: int) -> int:
     return sum(profiles.iteration_us(server, [p], [k]) for p, k in zip(chunks, before, strict=False))
 
 
-def _worst_flow(instance: LLMInstance, servers: tuple[Profile, ...]) -> int:
-    """us: as if all stayed until they had run one after the other on the slowest server, token by token, four times."""
+def _worst_flow(instance: LLMInstance, servers: tuple[Profile, ...], stays: int, swap_rate: int) -> int:
+    """us: as if everybody stayed until all had run one after the other on the slowest server.
+
+    Where memory may run out, or a server puts its request aside, the longest runs as often as the log has rows for.
+    """
     roots = instance.parent < 0
     end = int(instance.arrival[roots].max()) + int(instance.arrival[~roots].sum())
-    longest = 0
+    output = instance.output.astype(np.float64)
+    tokens, longest = instance.prompt + output, 0.0
     for server in servers:
-        prompt, output = instance.prompt.astype(np.float64), instance.output.astype(np.float64)
-        each = prompt + output
-        femto = each * server.base + prompt * (
-            server.prefill + server.token + server.beyond + server.attention * prompt
+        each = np.ceil(tokens / server.token_budget) + output
+        femto = each * server.base + tokens * (
+            server.prefill + server.token + server.beyond + server.attention * tokens
         )
-        femto += output * (server.decode + server.token + server.beyond + server.read * (prompt + output))
-        longest = max(longest, float((femto / FEMTOSECONDS + each).sum()))
-    return int(min((end + 4 * longest) * instance.requests, LATEST))
+        femto += output * (server.decode + server.token + server.beyond + server.read * tokens)
+        if swap_rate:
+            femto += 2 * (FEMTOSECONDS * 1000 * tokens / swap_rate + 1)
+        took = femto / FEMTOSECONDS + each
+        roomy = np.ceil(tokens / server.block_size).sum() <= server.blocks
+        longest = max(longest, float(took.sum() if roomy and not server.preemptive else took.max() * stays))
+    return int(min((end + longest) * instance.requests, LATEST))
