@@ -118,10 +118,11 @@ class Server:
         if life.kept:
             return Plan(life.goal, life.kept, _ceil(max(life.goal, life.kept + 1), size), 0)
         goal = facts.prompt[request] + life.emitted
-        shared = self.cache.group_blocks(facts.group[request])
-        # What a session's entry holds is the beginning of this prompt, as its requests continue each other, and a
-        # token of the prompt is left to be computed. The entry is there only if that of its group is, too.
-        hit = self.cache.session_blocks(facts.root[request])
+        shared, hit, parent = self.cache.group_blocks(facts.group[request]), 0, facts.parent[request]
+        if parent >= 0 and (shared or facts.shared[request] < size):
+            # an entry holds more than that only where a request came before its parent; a token is left to be computed
+            said = (facts.prompt[parent] + facts.output[parent]) // size
+            hit = min(self.cache.session_blocks(facts.root[request]), said - shared)
         return Plan(goal, (shared + hit) * size, _ceil(goal, size) - shared, shared)
 
     def replace(self) -> None:
@@ -134,7 +135,7 @@ class Server:
         facts, life = self.facts, self.lives[request]
         if life.kept:
             self._swap += self._swap_time(life.kept) if self.conditions.swap_rate and not self.profile.preemptive else 0
-        else:
+        elif plan.kv > plan.shared * self.profile.block_size:
             self.cache.drop_session(facts.root[request])  # its blocks are the request's own from now on
         if plan.shared:
             self.cache.use_group(facts.group[request], self.clock)

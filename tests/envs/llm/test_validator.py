@@ -285,6 +285,18 @@ def test_any_time_is_judged(time):
     assert (early in found) == (time < 0)
 
 
+def test_a_session_that_runs_backwards_is_judged():
+    """What the follow-up leaves holds all of its parent's prompt, of which a token is computed all the same."""
+    chain = requests((0, 3, 2), (5, 6, 2), (5, 9, 1), parent=[-1, 0, 1])
+    rows = [
+        [1, 0, 0, 0, 1], [1, 1, 0, 1, 2], [0, 0, 0, 3, 4], [0, 1, 0, 4, 5], [2, 0, 0, 7, 8],
+        [0, -1, 0, 4, 5], [1, -1, 0, 1, 2],
+    ]  # fmt: skip
+    assert words(chain, rows) == [
+        "arrival: request 1 in row 0 is admitted at 0, but request 0, which it follows, is not done by then"
+    ]
+
+
 @pytest.mark.parametrize("more", [0, 1, 5])
 def test_messages_are_capped_and_the_rest_is_counted(more):
     found = words(PAIR, [A, B, C, *[[9, 0, 0, 9, 9]] * (MAX_MESSAGES + more), D])

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from dispatchgym.envs.core.schedule import Schedule, Violation
 from dispatchgym.envs.llm.claim import RULES
 from dispatchgym.envs.llm.conditions import TOTALS
-from dispatchgym.envs.llm.validator import check
+from dispatchgym.envs.llm.validator import check, metrics
 
 SCHEDULES = 600
 Q, STEP, SERVER, START, END = range(5)
@@ -570,6 +570,23 @@ def test_rows_changed_anyhow_pass_only_if_they_are_feasible(naive, cases, number
         row[int(rng.integers(5))] += int(rng.choice([-2, -1, 1, 2]))
     mutant = case.claims(rows)
     assert (check(case.instance, mutant) == []) == feasible(case, mutant)
+
+
+@settings(max_examples=300)
+@given(number=st.integers(0, 2**32))
+def test_decisions_taken_anyhow_are_judged(naive, cases, number):
+    """Any request to any server, often, at times that mean something: what is carried out breaks rules all the time."""
+    rng = np.random.default_rng(number)
+    instance, options = cases.instance(rng), cases.conditions(rng)
+    rows = []
+    for time in np.sort(rng.integers(0, int(rng.choice([3, 30, 300])), int(rng.integers(1, 40)))).tolist():
+        request, server = int(rng.integers(instance.requests)), int(rng.integers(len(instance.servers)))
+        rows.append([request, 2 * sum(row[Q] == request for row in rows), server, time, time + 1])
+    gone = np.flatnonzero(rng.random(instance.requests) < rng.choice([0, 0.3])).tolist()
+    rows += [[request, -2, -1, time, time] for request in gone for time in [int(rng.integers(300))]]
+    schedule = Schedule(instance, np.array(rows, dtype=np.int64), options)
+    assert {violation.rule for violation in check(instance, schedule)} <= ANY
+    assert all(np.isfinite(value) for value in metrics(instance, schedule).values())
 
 
 @settings(max_examples=50)
