@@ -55,7 +55,7 @@ def test_a_masked_policy_finishes_its_episodes(default):
 
 
 def test_stable_baselines_predicts_for_many(default):
-    env = gymnasium.make(default.id, instance=default.instances)
+    env = gymnasium.make(default.id, instance=default.instances, **default.options)
     model = PPO("MultiInputPolicy", env, **SMALL)
     vector = default.make_vec(3, instance=default.instances, numpy=True)
     observation, _ = vector.reset(seed=0)

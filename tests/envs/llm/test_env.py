@@ -104,7 +104,7 @@ def test_the_default_is_a_steady_queue():
         (dict(instance=["hurry", "two-at-once"]), OptionError, "e2e_mean and miss_rate cannot be played together"),
         (dict(instance="two-at-once", reject=True), OptionError, "reject goes with the objective miss_rate"),
         (dict(preset="serial-n9", reject=True), OptionError, "reject goes with the objective miss_rate"),
-        (dict(instance="hurry", profile="abacus"), UnknownNameError, "serial-preemptive"),
+        (dict(instance="hurry", profile="abacus"), OptionError, "serial-preemptive"),
         (dict(order="chaos"), OptionError, "order must be one of"),
         (dict(choice=-1), OptionError, "choice"),
     ],
