@@ -250,7 +250,7 @@ def _route(name: str, doc: str, local: str, reference: str, start: dict, **more)
     return _llm(
         doc, (name, f"{name}-mix"), 2_000_000, {"control": "routing", "local": local}, rules=_ROUTERS,
         reference=reference, held_out=held_out, watched=[f"{name}:16-25"],
-        evolution={"generations": 30, "pairs": 16, "episodes": 4, "start": start}, **more,
+        evolution={"generations": 60, "pairs": 24, "episodes": 4, "spread": 0.3, "start": start}, **more,
     )  # fmt: skip
 
 

@@ -20,12 +20,16 @@ FIRST = ALL | {"choice": 1}  # the simulator itself puts them in order
 CAREFUL = {"past_future": 98, "defer": 50}
 
 
+def _admits(c):
+    """Candidates that let a request run, or, on a preemptive server, run on."""
+    return (c.kind == 0) | (c.kind == 3)
+
+
 def _rule(key, doc: str, **options) -> Rule:
     """A rule that admits by a key, first come of those that are alike; it stops and turns away only if it must."""
 
     def by_key(c):
-        admits = (c.kind == 0) | (c.kind == 3)
-        return torch.where(admits, key(c).double() - c.waited.double() * 1e-10, NEVER)
+        return torch.where(_admits(c), key(c).double() - c.waited.double() * 1e-10, NEVER)
 
     return Rule(by_key, doc, options=ALL | options)
 
@@ -40,7 +44,7 @@ def _in_time(key, doc: str, **options) -> Rule:
 
     def by_key(c):
         in_order = torch.where(c.late == 1, LATE + c.service.double(), key(c).double())
-        return torch.where(c.kind == 0, in_order, NEVER)
+        return torch.where(_admits(c), in_order, NEVER)
 
     return Rule(by_key, doc, options=ALL | {"order": "deadline"} | options)
 

@@ -2,13 +2,14 @@
 
     python benchmarks/llm_regimes.py
     python benchmarks/llm_regimes.py --seeds 4 --policies fcfs edf runs/llm-admission-0
+    python benchmarks/llm_regimes.py --prediction exact          the same rules, knowing how long answers will be
+    python benchmarks/llm_regimes.py --regimes route-prefix --control routing --local fcfs --policies hit-load weighed
 
 All policies meet the same workloads; the interval is the bootstrap's, over workloads.
 """
 
 import argparse
 import datetime
-import os
 
 import numpy as np
 import torch
@@ -32,10 +33,10 @@ POLICIES = (
 )  # fmt: skip
 
 
-def goodput(policy, instances, seed: int) -> np.ndarray:
-    """The share of the requests of each workload whose promises are all kept, (instances,)."""
-    schedules = [answer.schedule for answer in solve(policy, instances, Limits(seed=seed))]
-    return np.array([schedule.metrics()["goodput"] for schedule in schedules])
+def measured(metric: str, policy, instances, options: dict) -> np.ndarray:
+    """A metric of each workload, such as goodput, the share of requests whose promises are all kept; (instances,)."""
+    schedules = [answer.schedule for answer in solve(policy, instances, Limits(seed=0, options=options))]
+    return np.array([schedule.metrics()[metric] for schedule in schedules])
 
 
 def main() -> None:
@@ -44,24 +45,34 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=16, help="workloads of each regime")
     parser.add_argument("--policies", nargs="*", default=POLICIES)
     parser.add_argument("--regimes", nargs="*", help="presets instead of the seven")
+    parser.add_argument("--metric", default="goodput", help="goodput, or a time such as e2e_mean, in seconds")
+    parser.add_argument("--against", default="", help="policy to which paired intervals are given")
+    for option in ("prediction", "control", "local"):
+        parser.add_argument(f"--{option}", help="of the family")
     arguments = parser.parse_args()
+    options = {name: getattr(arguments, name) for name in ("prediction", "control", "local")}
+    options = {name: value for name, value in options.items() if value is not None}
     torch.set_num_threads(1)
     regimes = {name: name for name in arguments.regimes} if arguments.regimes else REGIMES
     found = {name: [] for name in arguments.policies}
     for preset in regimes.values():
         instances = registry.instances([f"{preset}:0-{arguments.seeds - 1}"], "llm")
         for name in arguments.policies:
-            found[name].append(goodput(resolve(name, "llm"), instances, 0))
-    best = [max(float(row[place].mean()) for row in found.values()) for place in range(len(regimes))]
-    print(f"Goodput, {arguments.seeds} workloads each, load {os.getloadavg()[0]:.1f}, {datetime.date.today()}\n")
+            found[name].append(measured(arguments.metric, resolve(name, "llm"), instances, options))
+    top = max if arguments.metric == "goodput" else min
+    best = [top(float(row[place].mean()) for row in found.values()) for place in range(len(regimes))]
+    print(f"{arguments.metric}, {arguments.seeds} workloads each, {options}, {datetime.date.today()}\n")
     print("| policy | " + " | ".join(regimes) + " |")
     print("| --- |" + " ---: |" * len(regimes))
     for name, row in found.items():
         cells = []
         for place, values in enumerate(row):
-            interval = bootstrap(values)
             mark = "**" if float(values.mean()) == best[place] else ""
-            cells.append(f"{mark}{values.mean():.3f}{mark} ({interval.low:.3f} .. {interval.high:.3f})")
+            cell = f"{mark}{values.mean():.3f}{mark}"
+            if arguments.against:
+                values = values - found[arguments.against][place]
+            interval, shape = bootstrap(values), "+.3f" if arguments.against else ".3f"
+            cells.append(f"{cell} ({interval.low:{shape}} .. {interval.high:{shape}})")
         print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
 
 

@@ -234,7 +234,6 @@ def clear_requests(s: State, i: int):
         s.ended[i, q] = wp.int64(-1)
     for c in range(s.waits_of.shape[1]):
         s.waits_of[i, c] = 0
-        s.served[i, c] = wp.int64(0)
         s.lifted[i, c] = wp.int64(0)
     s.now[i] = wp.int64(0)
     s.next_root[i] = 0

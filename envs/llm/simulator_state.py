@@ -183,7 +183,6 @@ FIELDS = (
     Field("total_busy", "env server", "time in iterations", "int64"),
     Field("total_block_time", "env server", "blocks of running requests over that time", "int64"),
     Field("total_preemptions", "env server", "preemptions"),
-    Field("served", "env client", "tokens served by client, answers counting twice", "int64"),
     Field("lifted", "env client", "the same as counted by the virtual token counter", "int64"),
     Field("waits_of", "env client", "requests of the client that wait or run"),
     Field("log_request", "env entry", "stays in a batch: who"),
