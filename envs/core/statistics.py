@@ -44,3 +44,51 @@ def bootstrap(values, seed: int = 0) -> Interval:
     ]
     low, high = np.quantile(np.concatenate(means), [0.025, 0.975])
     return Interval(float(values.mean()), float(low), float(high))
+
+
+def interquartile_mean(values, axis=None):
+    """Mean of the middle half: what is far off on either side does not count (Agarwal et al. 2021).
+
+    Args:
+        values: numbers of any shape.
+        axis: over which; all of them when left out.
+
+    >>> float(interquartile_mean([0.0, 1.0, 2.0, 99.0]))
+    1.5
+    """
+    values = np.asarray(values, dtype=float)
+    if axis is None:
+        values, axis = values.ravel(), 0
+    ordered = np.sort(values, axis=axis)
+    count = ordered.shape[axis]
+    if count == 0:
+        raise ValueError("an interquartile mean needs at least one number")
+    cut = count // 4
+    return np.take(ordered, range(cut, count - cut), axis=axis).mean(axis=axis)
+
+
+def crossed_bootstrap(values, statistic=np.mean, seed: int = 0, resamples: int = 2000) -> Interval:
+    """An interval over training seeds and instances at once: both are drawn anew, each with replacement.
+
+    Every seed met every instance, so the two are crossed (Owen 2007); of one seed it is the bootstrap over instances.
+
+    Args:
+        values: (seeds, instances) numbers; one row for what has no seed; paired differences to compare policies.
+        statistic: of an array, such as ``interquartile_mean``.
+        seed: of the resampling.
+        resamples: how often.
+
+    >>> crossed_bootstrap([[1.0, 1.0], [1.0, 1.0]])
+    Interval(mean=1.0, low=1.0, high=1.0)
+    """
+    values = np.asarray(values, dtype=float)
+    if values.ndim != 2 or values.size == 0:
+        raise ValueError(f"a crossed bootstrap needs a table of seeds by instances, got shape {values.shape}")
+    generator = np.random.default_rng(seed)
+    rows, columns = values.shape
+    found = [
+        statistic(values[generator.integers(rows, size=rows)][:, generator.integers(columns, size=columns)])
+        for _ in range(resamples)
+    ]
+    low, high = np.quantile(found, [0.025, 0.975])
+    return Interval(float(statistic(values)), float(low), float(high))

@@ -66,7 +66,7 @@ def summary(results: Sequence[Result], reference: str = "") -> Rows:
         mean = f"{value.mean:.{4 if family(rows[0].family).differences else 1}f}"
         cells = [policy, str(len(rows)), mean, shown, interval, str(infeasible), _seconds(rows)]
         lines.append((order, cells))
-    gap_name = f"{f'minus {reference}' if reference else 'gap'} {_unit(results)}"
+    gap_name = f"{f'minus {reference}' if reference else 'gap'} {unit(results)}"
     header = ["policy", "instances", results[0].objective, gap_name, "95 % interval", "infeasible", "s / instance"]
     return [header, *(cells for _, cells in sorted(lines, key=lambda line: line[0]))]
 
@@ -115,7 +115,7 @@ def headroom(results: Sequence[Result], naive: str, rules: Sequence[str], exact:
     if len(bounds) == len(gaps[best]):
         gaps["lower bound"] = np.array(list(bounds.values()))
         roles["lower bound"] = "proven"
-    rows = [["role", "policy", f"gap {_unit(results)}", "95 % interval", "minus best rule", "paired 95 % interval"]]
+    rows = [["role", "policy", f"gap {unit(results)}", "95 % interval", "minus best rule", "paired 95 % interval"]]
     for policy in sorted((name for name in roles if name in gaps), key=lambda name: -gaps[name].mean()):
         mean, difference = bootstrap(gaps[policy]), bootstrap(gaps[policy] - gaps[best])
         rows.append([
@@ -134,7 +134,7 @@ def _bound_gap(result: Result) -> float:
     return 100 * (result.lower_bound * (1 + result.gap) / result.value - 1)
 
 
-def _unit(results: Sequence[Result]) -> str:
+def unit(results: Sequence[Result]) -> str:
     """What gaps are in."""
     return "points" if family(results[0].family).differences or results[0].scale is not None else "%"
 

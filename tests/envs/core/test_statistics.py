@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dispatchgym.envs.core.statistics import Interval, bootstrap
+from dispatchgym.envs.core.statistics import Interval, bootstrap, crossed_bootstrap, interquartile_mean
 
 
 def test_it_is_close_to_the_normal_interval():
@@ -66,3 +66,31 @@ def test_memory_stays_small():
     finally:
         tracemalloc.stop()
     assert peak < 200e6
+
+
+def test_the_middle_half_ignores_what_is_far_off():
+    assert interquartile_mean([5.0, 1.0, 2.0, 3.0, 1000.0, -1000.0, 4.0, 6.0]) == pytest.approx(3.5)
+    table = np.array([[0.0, 1.0, 2.0, 99.0], [4.0, 4.0, 4.0, 4.0]])
+    assert interquartile_mean(table, axis=1).tolist() == [1.5, 4.0]
+    assert interquartile_mean([7.0]) == 7.0
+    with pytest.raises(ValueError, match="at least one"):
+        interquartile_mean([])
+
+
+def test_seeds_and_instances_both_widen_the_interval():
+    rng = np.random.default_rng(0)
+    instances = rng.normal(size=50)
+    same = np.stack([instances] * 5)
+    seeds = same + 2.0 * rng.normal(size=(5, 1))
+    narrow, wide = crossed_bootstrap(same), crossed_bootstrap(seeds)
+    assert wide.high - wide.low > 2 * (narrow.high - narrow.low)
+    alone = bootstrap(instances)
+    assert narrow.high - narrow.low == pytest.approx(alone.high - alone.low, rel=0.1)
+    assert crossed_bootstrap(seeds, seed=1) == crossed_bootstrap(seeds, seed=1)
+    assert crossed_bootstrap(same, interquartile_mean).mean == pytest.approx(interquartile_mean(same))
+
+
+@pytest.mark.parametrize("values", [[], [1.0, 2.0], [[]]], ids=str)
+def test_what_is_no_table_is_refused(values):
+    with pytest.raises(ValueError, match="table of seeds by instances"):
+        crossed_bootstrap(values)

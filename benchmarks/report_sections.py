@@ -1,0 +1,131 @@
+"""What the report is about: for each family, the held-out sets of its presets, and what others have published."""
+
+from dataclasses import dataclass, field
+
+from dispatchgym.agents.presets import PRESETS, Preset
+from dispatchgym.envs.core import registry
+
+LEARNED, SAMPLED = "learned, greedy", "learned, {} attempts"
+
+
+@dataclass(frozen=True)
+class Section:
+    """A set of instances and who is compared on it.
+
+    Attributes:
+        family, preset: whose learned policies take part.
+        title: of the set.
+        names: of its instances, as ``evaluate.py --instances`` takes them.
+        rules: policies that take part.
+        exact: solver and seconds for each instance, or None.
+        options: of the world.
+        reference: policy that gaps are relative to, where no exact solver helps.
+        samples: attempts of the learned policies beside the greedy one.
+    """
+
+    family: str
+    preset: str
+    title: str
+    names: tuple[str, ...]
+    rules: tuple[str, ...]
+    exact: tuple[str, float] | None = None
+    options: dict = field(default_factory=dict)
+    reference: str = ""
+    samples: int = 16
+
+    @property
+    def key(self) -> str:
+        """Its name in file names."""
+        title = "".join(letter if letter.isalnum() else "-" for letter in self.title)
+        return f"{self.family}.{self.preset}.{title}".lower().replace("_", "-")
+
+
+@dataclass(frozen=True)
+class Published:
+    """Mean gaps, in percent, that others report on a set.
+
+    Attributes:
+        source: where they stand.
+        columns: the groups of instances they are about.
+        rows: one number for each column, by method; None where there is none.
+    """
+
+    source: str
+    columns: tuple[str, ...]
+    rows: dict[str, tuple[float | None, ...]]
+
+
+_SIZES = ("15x15", "20x15", "20x20", "30x15", "30x20", "50x15", "50x20", "100x20")
+_DMU_SIZES = ("20x15", "20x20", "30x15", "30x20", "40x15", "40x20", "50x15", "50x20")
+TAILLARD = Published(
+    "Corsini et al. 2024, their results sheet; all size-agnostic",
+    _SIZES,
+    {
+        "L2D, greedy": (24.4, 30.2, 28.6, 30.1, 34.5, 19.6, 23.1, 13.4),
+        "L2D, 128 samples": (17.1, 23.7, 22.6, 24.4, 28.4, 17.1, 20.4, 10.3),
+        "self-labeling, greedy": (13.8, 15.0, 15.2, 17.1, 18.5, 10.1, 11.6, 5.9),
+        "self-labeling, 128 samples": (7.3, 9.3, 10.0, 11.0, 13.4, 5.5, 8.4, 2.3),
+        "shifting bottleneck": (11.6, 10.9, 13.6, 15.1, 17.7, 13.2, 20.8, 15.6),
+        "CP-SAT (time not said)": (0.02, 0.25, 0.71, 2.06, 2.84, 0.0, 2.83, 3.95),
+    },
+)
+DMU = Published(
+    "Corsini et al. 2024, their results sheet",
+    _DMU_SIZES,
+    {
+        "L2D, greedy": (38.2, 36.0, 42.5, 36.9, 38.4, 40.0, 37.9, 39.9),
+        "self-labeling, greedy": (18.0, 19.4, 21.8, 25.7, 17.5, 22.2, 15.7, 19.7),
+        "self-labeling, 128 samples": (12.0, 13.5, 14.4, 17.1, 11.7, 16.0, 11.2, 15.7),
+    },
+)
+SHOP_RULES = ("spt", "mwkr", "mopnr", "fdd/mwkr", "fifo")
+
+
+def _taillard(number: int) -> str:
+    return f"ta{number:02d}-{number + 9:02d}"
+
+
+def job_shop_sets(samples: int = 16) -> list[Section]:
+    """Taillard's and Demirkol's instances by size, played by the policy of ``mixed``."""
+    found = [
+        Section("job_shop", "mixed", f"Taillard {size}", (_taillard(10 * k + 1),), SHOP_RULES, samples=samples)
+        for k, size in enumerate(_SIZES)
+    ]
+    # Demirkol's instances come in two kinds of routes: the first 40 are plain, the others visit half of the machines
+    # before the rest. Sizes alternate within each kind as in the columns above, five at a time.
+    found += [
+        Section(
+            "job_shop", "mixed", f"Demirkol {size}",
+            (f"dmu{5 * k + 1:02d}-{5 * k + 5:02d}", f"dmu{5 * k + 41}-{5 * k + 45}"), SHOP_RULES, samples=samples,
+        )
+        for k, size in enumerate(_DMU_SIZES)
+    ]  # fmt: skip
+    return found
+
+
+def _sets(family_name: str, name: str, preset: Preset) -> list[Section]:
+    world = preset.world(registry.family(family_name))
+    return [
+        Section(
+            family_name, name, title, tuple(names), preset.rules, preset.exact, world, preset.reference, preset.samples
+        )
+        for title, names in preset.held_out.items()
+    ]
+
+
+def sections(family_name: str, presets: list[str]) -> list[Section]:
+    """The sets of a family: those of its presets, and of the job shop what is published.
+
+    Args:
+        family_name: of the family.
+        presets: names; empty takes all but the one that is there to see that everything works.
+    """
+    known = PRESETS.get(family_name, {})
+    names = presets or [name for name in known if name != "smoke"]
+    found: list[Section] = []
+    for name in names:
+        if (family_name, name) == ("job_shop", "mixed"):
+            found += job_shop_sets()
+        else:
+            found += _sets(family_name, name, known[name])
+    return found

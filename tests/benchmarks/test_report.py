@@ -1,0 +1,113 @@
+"""The report: its sets exist, its tables follow from the results, and nothing is measured twice."""
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from dispatchgym.envs.core import registry
+from dispatchgym.envs.core.errors import DispatchGymError
+from dispatchgym.envs.core.result import Result
+
+FOLDER = Path(__file__).parents[2] / "benchmarks"
+
+
+@pytest.fixture(scope="module")
+def report():
+    sys.path.insert(0, str(FOLDER))
+    try:
+        import report
+
+        yield report
+    finally:
+        sys.path.remove(str(FOLDER))
+
+
+def result(policy: str, instance: str, value: int, best: int = 100) -> Result:
+    return Result(
+        family="job_shop", instance=instance, digest=instance, policy=policy, seed=0, objective="makespan",
+        value=value, metrics={"makespan": value}, lower_bound=best, best_known=best, violations=[], runtime_s=0.5,
+    )  # fmt: skip
+
+
+def played(policy: str, *values: int) -> list[Result]:
+    return [result(policy, f"shop{k}", value) for k, value in enumerate(values)]
+
+
+def test_every_set_of_every_family_exists(report):
+    for entry in registry.families():
+        sections = report.report_sections.sections(entry.name, [])
+        assert sections and len({section.key for section in sections}) == len(sections)
+        for section in sections:
+            name = section.names[0]
+            assert registry.instances([f"{name.split(':')[0]}:0" if ":" in name else name], entry.name)
+            assert set(section.rules) <= set(entry.policies)
+
+
+def test_published_tables_are_about_the_sets_of_the_same_name(report):
+    sizes = {section.title: registry.instances(list(section.names), "job_shop") for section in
+             report.report_sections.job_shop_sets()}  # fmt: skip
+    for prefix, table in (("Taillard ", report.report_sections.TAILLARD), ("Demirkol ", report.report_sections.DMU)):
+        for column in table.columns:
+            assert {instance.size for instance in sizes[prefix + column]} == {column}
+            assert len(sizes[prefix + column]) == 10
+        assert all(len(row) == len(table.columns) for row in table.rows.values())
+
+
+def test_rows_are_means_over_seeds_and_instances(report):
+    results = played("spt", 120, 140) + played("learned, greedy@0", 110, 120) + played("learned, greedy@1", 100, 110)
+    header, first, second = report.rows_of(results)
+    assert header[2] == "mean gap, %"
+    assert first[:3] == ["learned, greedy", "2", "10.00"] and second[:3] == ["spt", "", "30.00"]
+    low, high = map(float, first[3].split(" .. "))
+    assert low <= 10 <= high and low < high
+
+
+def test_the_verdict_says_who_is_better(report):
+    section = SimpleNamespace(rules=("spt", "fifo"))
+    slow, fast = [150 + k % 7 for k in range(30)], [120 + k % 5 for k in range(30)]
+    text = report.verdict(played("spt", *slow) + played("fifo", *fast) + played("learned, greedy@0", *slow), section)
+    assert "fifo" in text and "the rule is better" in text and "+3" in text
+    text = report.verdict(played("fifo", *slow) + played("learned, greedy@0", *fast), section)
+    assert "the policy is better" in text
+    text = report.verdict(played("fifo", *fast) + played("learned, greedy@0", *fast), section)
+    assert "no difference" in text
+    assert report.verdict(played("fifo", *fast), section) == ""
+
+
+def test_who_left_an_instance_unsolved_has_no_mean(report):
+    missing = played("mip", 120, 130)
+    object.__setattr__(missing[1], "gap", None)
+    rows = report.rows_of(played("spt", 120, 140) + missing)
+    assert rows[-1][:3] == ["mip", "", "not on all instances"]
+
+
+def test_our_rows_stand_beside_the_published_ones(report):
+    table = report.report_sections.Published("somebody", ("2x2", "3x3"), {"theirs": (5.0, None)})
+    text = report.published({"Shop 2x2": played("spt", 120, 140)}, "Shop ", table)
+    assert "| spt (here) | 30.0 |  |  |" in text and "| theirs | 5.0 |  |  |" in text and "somebody" in text
+
+
+def test_nothing_is_measured_twice(report, tmp_path, monkeypatch):
+    section = report.Section("job_shop", "main", "tiny", ("3x3:0-1",), ("spt", "fifo"), samples=1)
+    first = report.remembered(section, tmp_path, None, 0)
+    assert len(first) == 4 and all(not one.violations for one in first)
+    monkeypatch.setattr(report, "measure", lambda *arguments: pytest.fail("measured again"))
+    again = report.remembered(section, tmp_path, None, 0)
+    assert [one.to_json() for one in again] == [one.to_json() for one in first]
+    monkeypatch.setattr(report, "measure", lambda *arguments: [])
+    assert report.remembered(section, tmp_path, None, 1) == []
+
+
+def test_a_profile_is_drawn(report, tmp_path):
+    path = tmp_path / "profile.png"
+    report.report_figures.profiles({"spt": np.array([1.0, 2.0]), "learned": np.array([0.0, 3.0])}, "x", "%", path)
+    assert path.read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_family_that_is_not_there_is_an_error(report, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["report.py", "chess"])
+    with pytest.raises(DispatchGymError, match="chess"):
+        report.main()
