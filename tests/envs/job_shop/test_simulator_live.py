@@ -56,11 +56,8 @@ class Shop:
             scaled = (estimate * table(options.noise, options.sigma)[bits // 2**19].astype(int) + 2**15) // 2**16
             self.actual = np.where(estimate > 0, np.maximum(scaled, 1), 0)
         self.windows = [self._windows(k) for k in range(instance.machines)]
-        self.time, self.steps, self.waits = (
-            0,
-            0,
-            (instance.operations.sum() + instance.jobs) * (1 + bool(options.uptime)),
-        )
+        self.time = 0
+        self.waits = (instance.operations.sum() + instance.jobs) * (1 + bool(options.uptime))
         self.ended = [0] * instance.jobs  # operations of each job that have ended
         self.at: list[int | None] = [None] * instance.jobs
         self.worked: list[int | None] = [None] * instance.jobs  # time that the operation has run, None when none runs
@@ -72,13 +69,11 @@ class Shop:
             return []
         unit = max(int(self.instance.duration.sum()) // int(self.instance.operations.sum()), 1)
         stream = int(random_bits(*self.key, -1 - k))
-        now, found = 0, []
-        for step in range(4000):
-            mean = unit * (self.options.repair if step % 2 else self.options.uptime)
-            share = int(exponential_table()[int(random_bits(stream, 0x73687574, 0, step)) // 2**19])
-            now += max((mean * share + 50 * 65536) // (100 * 65536), 1)
-            found.append(now)
-        return list(zip(found[::2], found[1::2], strict=True))
+        bits = random_bits(stream, 0x73687574, 0, np.arange(400))
+        share = exponential_table()[bits // 2**19].astype(int)
+        mean = unit * np.where(np.arange(400) % 2, self.options.repair, self.options.uptime)
+        times = np.cumsum(np.maximum((mean * share + 50 * 65536) // (100 * 65536), 1)).tolist()
+        return list(zip(times[::2], times[1::2], strict=True))
 
     def down(self, k: int, time: int) -> bool:
         return any(begin <= time < end for begin, end in self.windows[k])
@@ -255,7 +250,7 @@ def shown(shop: Shop, model) -> set[int]:
     return found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(seeds)
 def test_it_does_what_the_clock_does(random_shop, seed):
     rng = np.random.default_rng(seed)
@@ -275,21 +270,17 @@ def test_it_does_what_the_clock_does(random_shop, seed):
             assert legal == shown(shop, model) and not simulation.terminated[i]
             assert int(simulation.engine.tensors["time"][i]) == shop.time
             actions[i] = rng.choice(sorted(legal))
-            last = actions[i] == model.actions - 1 and options.waits
-            shop.step(
-                shop.wait if last else actions[i] - (actions[i] >= model.jobs) * (model.jobs - shop.instance.jobs)
-            )
+            if options.waits and actions[i] == model.actions - 1:
+                shop.step(shop.wait)
+            else:  # swaps stand behind the padded jobs
+                shop.step(actions[i] - (actions[i] >= model.jobs) * (model.jobs - shop.instance.jobs))
         simulation.step(torch.from_numpy(actions))
     for i, shop in enumerate(shops):
         assert shop.over and bool(simulation.outcome()["deadlock"][i]) == shop.stuck
         if not shop.stuck:
             schedule = simulation.schedule(i)
             assert sorted(map(tuple, schedule.entries.tolist())) == sorted(map(tuple, shop.rows))
-            assert (
-                int(simulation.outcome()["makespan"][i])
-                == max(shop.completion.values())
-                == schedule.metrics()["makespan"]
-            )
+            assert int(simulation.outcome()["makespan"][i]) == max(shop.completion.values())
 
 
 def random_play(instances, options: Options, num_envs: int, legal, seed: int = 0) -> tuple[Simulation, torch.Tensor]:
@@ -324,24 +315,21 @@ def test_without_safety_deadlocks_are_reached_and_count_as_the_worst(legal):
     assert total[stuck].max() < 0 and not simulation.mask.any()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(seeds)
 def test_rewards_add_up_to_the_objective(random_shop, dated, legal, seed):
     rng = np.random.default_rng(seed)
     options, objective = world(rng), str(rng.choice(["total_weighted_tardiness", "2 makespan + max_lateness"]))
     instance = dated(tiny(rng, random_shop), rng, objective)
     simulation, total = random_play([instance], options, 4, legal, seed % 1000)
-    initial = Simulation(simulation.model, [instance], 1, seed=seed % 1000, observe=False)
-    initial.engine.tensors["world"][:] = 3
+    figures, objective = simulation.outcome(), instance.objective
     for i in range(4):
-        if not simulation.outcome()["deadlock"][i]:
-            value = simulation.schedule(i).metrics()[instance.objective]
-            assert int(simulation.outcome()[objective][i]) == value
+        if not figures["deadlock"][i]:
+            assert int(figures[objective][i]) == simulation.schedule(i).metrics()[objective]
     # all four begin alike, so what their returns differ by is what their objectives differ by
-    values = simulation.outcome()[objective].double()
-    assert (
-        (total * instance.scale + values) - (total * instance.scale + values)[0]
-    ).abs().max() < 1e-3 * instance.scale
+    values = figures[objective].double()
+    begun = total * instance.scale + values
+    assert (begun - begun[0]).abs().max() < 1e-3 * instance.scale
     if not options.reveal and options.noise == "none" and objective == "total_weighted_tardiness":
         earliest = instance.release + instance.duration.sum(axis=1)
         least = int((np.maximum(earliest - instance.due, 0) * instance.weight).sum())
