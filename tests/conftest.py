@@ -10,11 +10,12 @@ import torch
 from hypothesis import HealthCheck, settings
 
 from dispatchgym.envs.core.errors import OptionError
+from dispatchgym.envs.core.noise import NOISES
 from dispatchgym.envs.job_shop.instance import JobShopInstance
 from dispatchgym.envs.job_shop.objective import MEASURES
 from dispatchgym.envs.llm import options as llm_options
 from dispatchgym.envs.llm.instance import LLMInstance
-from dispatchgym.envs.soc.conditions import NOISES, ROUNDINGS
+from dispatchgym.envs.soc.conditions import ROUNDINGS
 from dispatchgym.envs.soc.instance import SoCInstance
 from dispatchgym.envs.soc.job_graph import JobGraph
 from dispatchgym.envs.soc.options import BINDINGS, MODES, OBSERVATIONS, PILOTS, PLANNERS, PRIORITIES, Options

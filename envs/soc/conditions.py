@@ -8,11 +8,9 @@ from typing import Self
 import numpy as np
 
 from ..core.errors import ScheduleError
+from ..core.noise import MAX_SIGMA, MAX_SIGMA_READYS, NOISES
 
-NOISES = ("none", "gaussian", "lognormal", "gamma", "ds3", "readys")
 ROUNDINGS = ("up", "down")
-MAX_SIGMA = 4.0  # of the multiplicative kinds, which are capped at 8 times the estimate anyway
-MAX_SIGMA_READYS = 1000.0  # of the additive kind, in time units
 
 
 @dataclass(frozen=True)

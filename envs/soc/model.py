@@ -5,12 +5,12 @@ import numpy as np
 from ..core.engine import Program
 from ..core.errors import OptionError
 from ..core.graph import GraphSpec
+from ..core.noise import ONE, QUANTILES, table
 from ..core.schedule import Schedule
 from ..core.sizes import rounded
 from . import observe, observe_tasks, simulator, simulator_state
 from .conditions import Conditions
 from .instance import SoCInstance
-from .noise import ONE, QUANTILES, table
 from .options import BINDINGS, PLANNERS, PRIORITIES, Options
 from .tables import FAR, is_uniform, longest_chain, tables
 

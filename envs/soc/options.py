@@ -4,8 +4,9 @@ from dataclasses import dataclass, fields
 from typing import ClassVar
 
 from ..core.errors import OptionError
+from ..core.noise import MAX_SIGMA, MAX_SIGMA_READYS, NOISES
 from ..core.options import as_bool, as_integer, as_number, one_of, option
-from .conditions import MAX_SIGMA, MAX_SIGMA_READYS, NOISES, ROUNDINGS
+from .conditions import ROUNDINGS
 
 MODES = ("auto", "plan", "online")
 BINDINGS = ("pull", "match", "push", "late", "idle")  # in the order of the simulator's constants

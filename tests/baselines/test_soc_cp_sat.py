@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from dispatchgym.baselines.soc_cp_sat import STATUSES, SoCAnswer, solve_soc
 from dispatchgym.envs.core.errors import OptionError, ScheduleError
+from dispatchgym.envs.core.noise import NOISES
 from dispatchgym.envs.soc.instance import SoCInstance
 from dispatchgym.envs.soc.job_graph import JobGraph
-from dispatchgym.envs.soc.noise import KINDS, actual_times
+from dispatchgym.envs.soc.noise import actual_times
 from dispatchgym.envs.soc.validator import check, metrics
 
 # Topcuoglu, Hariri and Wu (2002), figure 2 and table 1: execution times, then edges with volumes
@@ -117,7 +118,12 @@ def test_published_examples_are_solved(text, elements, optimum):
 def test_optima_agree_with_brute_force(number, shape):
     rng = np.random.default_rng(number)
     instance = random_instance(rng, *shape)
-    conditions = {"rounding": str(rng.choice(["up", "down"])), "noise": str(rng.choice(KINDS)), "sigma": 0.5, "seed": 1}
+    conditions = {
+        "rounding": str(rng.choice(["up", "down"])),
+        "noise": str(rng.choice(NOISES)),
+        "sigma": 0.5,
+        "seed": 1,
+    }
     answer = solve_soc(instance, conditions=conditions, time_limit=60)
     measured = int((instance.arrival_time >= instance.warmup).sum())
     assert is_sound(instance, answer) and answer.status == "optimal"

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatchgym.baselines.soc_problem import FlatProblem, Place, greedy, shift_left
+from dispatchgym.envs.core.noise import NOISES
 from dispatchgym.envs.core.schedule import Schedule
 from dispatchgym.envs.soc.conditions import Conditions
 from dispatchgym.envs.soc.instance import SoCInstance
 from dispatchgym.envs.soc.job_graph import JobGraph
-from dispatchgym.envs.soc.noise import KINDS
 from dispatchgym.envs.soc.validator import check, metrics
 
 
@@ -36,7 +36,7 @@ def random_instance(rng: np.random.Generator) -> SoCInstance:
 def random_problem(number: int) -> tuple[SoCInstance, FlatProblem]:
     rng = np.random.default_rng(number)
     instance = random_instance(rng)
-    noise = {"noise": str(rng.choice(KINDS)), "sigma": 0.5, "rounding": str(rng.choice(["up", "down"]))}
+    noise = {"noise": str(rng.choice(NOISES)), "sigma": 0.5, "rounding": str(rng.choice(["up", "down"]))}
     return instance, FlatProblem(instance, Conditions(**noise))
 
 

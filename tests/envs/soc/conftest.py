@@ -5,14 +5,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from dispatchgym.envs.core.noise import NOISES
 from dispatchgym.envs.soc.instance import SoCInstance
-from dispatchgym.envs.soc.noise import KINDS, actual_times
+from dispatchgym.envs.soc.noise import actual_times
 
 
 def _random_conditions(rng: np.random.Generator) -> dict:
     """Any of the options, plain or not."""
     every = {
-        "noise": str(rng.choice(KINDS)), "sigma": float(rng.choice([0.0, 0.3, 2.0])), "seed": int(rng.integers(99)),
+        "noise": str(rng.choice(NOISES)), "sigma": float(rng.choice([0.0, 0.3, 2.0])), "seed": int(rng.integers(99)),
         "world": int(rng.integers(9)), "episode": int(rng.integers(9)), "rounding": str(rng.choice(["up", "down"])),
         "shared_bus": bool(rng.random() < 0.5), "wip_cap": int(rng.integers(0, 3)),
     }  # fmt: skip

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from dispatchgym.envs.core.errors import ScheduleError
-from dispatchgym.envs.soc.conditions import MAX_SIGMA, MAX_SIGMA_READYS, NOISES, Conditions
+from dispatchgym.envs.core.noise import MAX_SIGMA, MAX_SIGMA_READYS, NOISES
+from dispatchgym.envs.soc.conditions import Conditions
 
 PLAIN = {
     "noise": "none", "sigma": 0.0, "seed": 0, "world": 0, "episode": 0,

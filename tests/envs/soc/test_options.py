@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from dispatchgym.envs.core.errors import OptionError
-from dispatchgym.envs.soc.conditions import NOISES
-from dispatchgym.envs.soc.noise import table
+from dispatchgym.envs.core.noise import NOISES, table
 from dispatchgym.envs.soc.options import BINDINGS, Options
 
 FLAGS = ("insertion", "shared_bus", "replan", "forced_moves")
