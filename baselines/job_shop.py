@@ -8,6 +8,7 @@ best, unless told otherwise.
 from ..envs.core.policies import RandomRule, Rule
 from ..envs.core.solvers import Answer, Exact, Limits
 from . import due_date_rules as due
+from . import setup_rules as setup
 
 BEST = {"construction": "non-delay"}
 
@@ -77,6 +78,13 @@ POLICIES = {
         "least slack for each operation to come (Conway 1965)",
     ),
     "cr": _due(due.critical_ratio, "smallest critical ratio first (Berry and Rao 1975)"),
+    "sst": _rule(lambda c: c.setup_time, "shortest setup time first (Wilbrecht and Prescott 1969)", setup.SetupRule),
+    "sspt": _rule(lambda c: c.setup_time + c.processing_time, "shortest setup and processing time", setup.SetupRule),
+    "atcs": _rule(
+        setup.apparent_tardiness_cost_with_setups,
+        "largest apparent tardiness cost with setups (Lee, Bhaskaran and Pinedo 1997)",
+        setup.SetupDueDateRule,
+    ),
     "random": RandomRule(options=BEST),
     "cp-sat": Exact(_cp_sat, "constraint programming (OR-Tools CP-SAT); proves the optimum when given time"),
     "dp": Exact(
