@@ -43,7 +43,7 @@ def with_windows(instance: JobShopInstance, rng: np.random.Generator) -> JobShop
     """Give every machine of a job shop maintenance windows, a fifth of the time until well behind the makespan.
 
     With P the longest processing time, a machine is up for P to 3 P (the first time for up to 3 P), so that every
-    operation fits, and closed for P / 4 to 3 P / 4, both uniform, until half as long again as the bound of the makespan.
+    operation fits, and closed for P / 4 to 3 P / 4, both uniform, until 1.5 times the bound of the makespan.
 
     Args:
         instance: the shop.

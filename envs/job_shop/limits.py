@@ -5,8 +5,8 @@ import numpy as np
 from ..core.errors import OptionError
 from .instance import JobShopInstance
 from .options import Options
-from .simulator_state import SETUP_KINDS
 from .setups import least_setups
+from .simulator_state import SETUP_KINDS
 
 
 class Limits:

@@ -163,7 +163,9 @@ class Model:
         n, route, m = instance.jobs, instance.duration.shape[1], instance.machines
         if not self.fits(instance):
             without = "" if self.costs else ", without due dates or weights"
-            without += f", {self.limits.families} families with setup times and {self.limits.windows} windows of a machine"
+            without += (
+                f", {self.limits.families} families with setup times and {self.limits.windows} windows of a machine"
+            )
             raise OptionError(
                 f"instance {instance.name} ({n} jobs, {m} machines, routes of up to {route}, {instance.objective}) "
                 f"does not fit one made for {self.jobs} jobs, {self.machines} machines, routes of up to {self.route}, "

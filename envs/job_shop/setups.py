@@ -31,7 +31,9 @@ def first_problem(setup: np.ndarray, family: np.ndarray, machines: int, jobs: in
     if family.shape != (jobs,):
         return f"setup_family must hold a family for each of the {jobs} jobs, got shape {family.shape}"
     if setup.shape != (machines, families + 1, families):
-        return f"setup must have the shape (machines, families + 1, families), got {setup.shape} for {machines} machines"
+        return (
+            f"setup must have the shape (machines, families + 1, families), got {setup.shape} for {machines} machines"
+        )
     if ((family < 0) | (family >= families)).any():
         job = int(((family < 0) | (family >= families)).argmax())
         return f"job {job}: setup_family {family[job]} is not one of the families 0 to {families - 1}"

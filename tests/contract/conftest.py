@@ -37,6 +37,9 @@ STREAMS = ["radio-small-50x3:0", "socrates-mix-50x4:0", "topcuoglu", "random-12:
 
 LATE_SHOPS = ["tardiness-4x3:0-3", "tardiness-6x2-12:0-1", "single-9-8-2:1"]
 
+LIMITED_SHOPS = ["setup-4x3:0-1", "maintenance-3x4:0-1", "setup-maintenance-4x2:0"]
+LIMITED_LATE_SHOPS = ["setup-tardiness-4x3:0-1", "setup-maintenance-tardiness-4x2:0"]
+
 CLUSTERS = ["plateau", "hosts-3:0-1", "affinity-4-20:0", "hosts-6:3"]
 MACROS = ["small:1", "small:3", "plateau", "hosts-8:2"]  # there are some in each, in the first two for long
 CHURN = ["churn-2-4:0-1", "churn-3-6:0", "churn-2-3:0"]
@@ -111,6 +114,10 @@ FAMILIES = {
         dated("lateness-3x4", forced_moves=False),
         dated("flow-4x4", construction="insertion"),
         dated("tardiness-4x3-13", construction="wait", observation="operations"),
+        dated("setup-4x3", LIMITED_SHOPS, construction=0.2),
+        dated("maintenance-4x3", construction="insertion", forced_moves=False),
+        dated("setup-maintenance-tardiness-4x3", construction="wait", forced_moves=False),
+        dated("setup-weighted-single-7", construction="active", observation="operations"),
     ],
     "soc": [
         planned(),
@@ -156,6 +163,7 @@ FAMILIES = {
 }
 
 DUE_DATE_RULES = {"edd", "odd", "mdd", "mod", "wmdd", "psk", "mddc", "atc", "covert", "slack", "slack/op", "cr"}
+SETUP_RULES = {"sst", "sspt", "atcs"}
 PLANNERS = {"pilot", "lookahead", "best-rule"}
 VM_PLANNERS = {"swap", "beam", "repack", "pop", "patterns", "mip-reduced", "mip"}
 MACRO_RULES = {"macro-greedy", "macro-quick"}
@@ -166,7 +174,11 @@ ROUTES = set(ROUTING)
 STUBBORN |= {"fcfs", "past-future", "edf-feasible", "moore-hodgson", "moore-hodgson-careful", "random-server"}
 # Family: problems for its policies, small instances and the options of a world, and who cannot take them.
 PROBLEMS = {
-    "job_shop": [(SHOPS, {}, {*DUE_DATE_RULES, "wspt", "dp"}), (LATE_SHOPS, {}, {"wspt", "dp"})],
+    "job_shop": [
+        (SHOPS, {}, {*DUE_DATE_RULES, *SETUP_RULES, "wspt", "dp"}),
+        (LATE_SHOPS, {}, {*SETUP_RULES, "wspt", "dp"}),
+        (LIMITED_LATE_SHOPS, {}, {"wspt", "dp"}),
+    ],
     "soc": [
         (GRAPHS, {}, set()),
         (["socrates-mix-50x2:0", "topcuoglu", "socrates-50x2:1"], {"noise": "gaussian", "sigma": 0.3}, PLANNERS),

@@ -41,7 +41,10 @@ def test_no_setup_times_are_none_at_all():
         ({"setup": TABLE[:, :2]}, r"\(machines, families \+ 1, families\), got \(1, 2, 2\)"),
         ({"setup": np.concatenate([TABLE, TABLE])}, "for 1 machines"),
         ({"setup": TABLE, "setup_family": [0]}, r"a family for each of the 2 jobs, got shape \(1,\)"),
-        ({"setup": TABLE, "setup_family": [0, 2]}, "job 1: setup_family 2 is not one of the families 0 to 1|2 families"),
+        (
+            {"setup": TABLE, "setup_family": [0, 2]},
+            "job 1: setup_family 2 is not one of the families 0 to 1|2 families",
+        ),
         ({"setup": TABLE, "setup_family": [0, -1]}, "2 families, but the last one with a job is 0|job 1"),
         ({"setup": TABLE, "setup_family": [0, 0]}, "2 families, but the last one with a job is 0"),
         ({"setup_family": [0, 0]}, "says nothing without setup"),
@@ -58,8 +61,8 @@ def test_nonsense_is_refused(changes, words):
 
 def test_the_triangle_inequality_is_that_between_all_operations(random_shop, limited):
     rng, found = np.random.default_rng(0), set()
-    for k in range(200):
-        shop = limited(random_shop(rng, general=k % 2 == 0, shortest=1), rng, windows=False)
+    for turn in range(100):
+        shop = limited(random_shop(rng, general=turn % 2 == 0, shortest=1), rng, windows=False)
         if shop.setup is None:
             continue
         holds = True
@@ -70,7 +73,7 @@ def test_the_triangle_inequality_is_that_between_all_operations(random_shop, lim
                     for other, _ in here:
                         holds &= row[other] <= row[j] + int(shop.duration[j, o]) + table[1 + j][other]
         assert holds or not keeps_triangle(shop)
-        if k % 2:  # every family is on every machine
+        if turn % 2:  # every family is on every machine
             assert keeps_triangle(shop) == holds
         found.add(keeps_triangle(shop))
     assert found == {True, False}
