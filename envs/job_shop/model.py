@@ -9,6 +9,7 @@ from ..core.schedule import Schedule
 from . import observe, observe_costs, observe_limits, observe_operations, observe_wait, simulator
 from .instance import JobShopInstance
 from .limits import Limits
+from .model_preemptive import PreemptiveModel
 from .objective import costs_of, machine_bounds, makespan_bound, parse_objective
 from .options import Options
 from .simulator_state import COST_KINDS, DISTANT, FIELDS, MACHINE_KINDS, MEAN_KINDS, SURVEY_KINDS, TIMELINE_KINDS, State
@@ -55,6 +56,12 @@ class Model:
     repeatable = True
     clock = None
     schedule_fields = ("start", "next_operation")
+
+    def __new__(cls, instances: list[JobShopInstance], options: Options | None = None):
+        """The model of another program where the options ask for one."""
+        if options is not None and options.preemptive:
+            return PreemptiveModel(instances, options)
+        return super().__new__(cls)
 
     def __init__(self, instances: list[JobShopInstance], options: Options | None = None):
         self.options = options or Options()

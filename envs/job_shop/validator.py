@@ -8,6 +8,7 @@ from ..core.schedule import Schedule, Violation
 from .instance import JobShopInstance
 from .objective import parse_objective
 from .validator_limits import check_setups, check_windows, total_setup_time
+from .validator_preemptive import check_pieces
 
 
 def check(instance: JobShopInstance, schedule: Schedule) -> list[Violation]:
@@ -25,6 +26,8 @@ def check(instance: JobShopInstance, schedule: Schedule) -> list[Violation]:
       breaks ``duration``) occupies nothing and overlaps nothing.
     - ``setup``, ``window``: where there are setup times or windows, see ``validator_limits.py``.
 
+    A schedule whose conditions say that it is preemptive is judged by ``check_pieces`` instead.
+
     Not checked: whether the schedule could be better, whether it is non-delay or active, whether jobs
     keep their due dates, which they need not, and whether ``schedule.instance`` is the instance given.
     Entries may hold any integers.
@@ -37,6 +40,8 @@ def check(instance: JobShopInstance, schedule: Schedule) -> list[Violation]:
         Every violation, in words; empty when the schedule is feasible. At most ``MAX_MESSAGES`` are
         listed for each rule, and one more then counts the rest.
     """
+    if schedule.conditions.get("preemptive"):
+        return check_pieces(instance, schedule)
     job, step = schedule.column("work"), schedule.column("step")
     known = (job >= 0) & (job < instance.jobs)
     known[known] = (step[known] >= 0) & (step[known] < instance.operations[job[known]])
