@@ -5,9 +5,14 @@ to 40 points of mean gap worse in the wider choice sets. They are run as non-del
 best, unless told otherwise.
 """
 
+import time
+
+from ..envs.core.errors import OptionError
+from ..envs.core.options import as_bool
 from ..envs.core.policies import RandomRule, Rule
 from ..envs.core.solvers import Answer, Exact, Limits
 from . import due_date_rules as due
+from . import preemptive_rules as preemptive
 from . import setup_rules as setup
 
 BEST = {"construction": "non-delay"}
@@ -29,6 +34,7 @@ def _due(key, doc: str) -> Rule:
 def _cp_sat(instance, limits: Limits) -> Answer:
     from .cp_sat import solve_job_shop
 
+    _refuse_preemptive(limits)
     answer = solve_job_shop(instance, time_limit=limits.time_limit, seed=limits.seed)
     return Answer(answer.schedule, answer.runtime_s, answer.bound, answer.status)
 
@@ -36,6 +42,7 @@ def _cp_sat(instance, limits: Limits) -> Answer:
 def _dynamic_program(instance, limits: Limits) -> Answer:
     from .single_machine import solve_single_machine
 
+    _refuse_preemptive(limits)
     answer = solve_single_machine(instance)
     return Answer(answer.schedule, answer.runtime_s, answer.objective, "optimal")
 
@@ -43,7 +50,24 @@ def _dynamic_program(instance, limits: Limits) -> Answer:
 def _one_machine(instance, options) -> bool:
     from .single_machine import why_not
 
-    return why_not(instance) is None
+    return why_not(instance) is None and not options.preemptive
+
+
+def _best_preemptive(instance, limits: Limits) -> Answer:
+    began = time.perf_counter()
+    schedule = preemptive.best_preemptive(instance)
+    return Answer(schedule, time.perf_counter() - began, schedule.metrics()[instance.objective], "optimal")
+
+
+def _known_optimum(instance, options) -> bool:
+    one = options.preemptive and instance.machines == 1 and not instance.limited
+    return one and instance.objective in preemptive.OPTIMAL
+
+
+def _refuse_preemptive(limits: Limits) -> None:
+    """A schedule without preemption would do, but its bound would be wrong."""
+    if as_bool("preemptive", limits.options.get("preemptive", False)):
+        raise OptionError("this solver knows no preemption: leave preemptive out")
 
 
 POLICIES = {
@@ -86,7 +110,34 @@ POLICIES = {
         setup.SetupDueDateRule,
     ),
     "random": RandomRule(options=BEST),
-    "cp-sat": Exact(_cp_sat, "constraint programming (OR-Tools CP-SAT); proves the optimum when given time"),
+    "srpt": _rule(
+        lambda c: c.remaining_work,
+        "shortest remaining processing time first (Schrage 1968), preemptive",
+        preemptive.ClairvoyantRule,
+    ),
+    "srpt/op": _rule(
+        lambda c: c.operation_remaining,
+        "shortest remaining time of the operation at hand first, preemptive",
+        preemptive.PreemptiveRule,
+    ),
+    "setf": _rule(
+        lambda c: c.completed_work,
+        "shortest elapsed time first (Motwani, Phillips and Torng 1994), preemptive, with a quantum",
+        preemptive.QuantumRule,
+    ),
+    "rr": _rule(
+        preemptive.round_robin, "round robin (Kleinrock 1964), preemptive, with a quantum", preemptive.QuantumRule
+    ),
+    "cp-sat": Exact(
+        _cp_sat,
+        "constraint programming (OR-Tools CP-SAT); proves the optimum when given time",
+        accepts=lambda instance, options: not options.preemptive,
+    ),
+    "clairvoyant": Exact(
+        _best_preemptive,
+        "SRPT or earliest due date that knows everything: optimal for preemptive total flow time or maximum lateness",
+        accepts=_known_optimum,
+    ),
     "dp": Exact(
         _dynamic_program,
         "dynamic program over subsets for one machine and up to 20 jobs (Held and Karp 1962); always optimal",

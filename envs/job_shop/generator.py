@@ -5,6 +5,8 @@ import re
 import numpy as np
 
 from ..core.errors import OptionError, UnknownNameError
+from .chains import FORM as CHAINS
+from .chains import chain_preset, chains
 from .draw_limits import FORM, undressed
 from .due_dates import FORMS, DatedPreset, dated_preset
 from .instance import MAX_OPERATIONS, MAX_TIME, JobShopInstance
@@ -12,7 +14,7 @@ from .instance import MAX_OPERATIONS, MAX_TIME, JobShopInstance
 PRESETS = (
     "6x6", "10x10", "15x15", "20x15", "20x20", "30x15", "30x20", "50x15", "50x20", "100x20",
     "tardiness-10x5", "weighted-tardiness-10x10", "flow-10x5", "single-20", "weighted-single-20",
-    "setup-10x5", "maintenance-10x5", "setup-weighted-single-20",
+    "setup-10x5", "maintenance-10x5", "setup-weighted-single-20", "revealed-20",
 )  # fmt: skip
 MAX_SEED = 2**32 - 1
 MODULUS = 2**31 - 1
@@ -25,6 +27,8 @@ DATED_HELD_OUT_TAG = 3
 DATED_TRAINING_TAG = 4
 LIMITED_HELD_OUT_TAG = 5
 LIMITED_TRAINING_TAG = 6
+CHAIN_HELD_OUT_TAG = 7
+CHAIN_TRAINING_TAG = 8
 
 
 def generate(
@@ -92,10 +96,12 @@ def preset_size(preset: str) -> tuple[int, int]:
     >>> preset_size("20x15")
     (20, 15)
     """
-    base = undressed(preset)[1]
+    base, chain = undressed(preset)[1], chain_preset(preset)
+    if chain:
+        return chain[0], 1
     match, dated = re.fullmatch(r"([1-9][0-9]{0,6})x([1-9][0-9]{0,6})", base), dated_preset(base)
     if not match and not dated:
-        raise UnknownNameError("job shop preset", preset, [*PRESETS, "any JOBSxMACHINES", *FORMS, FORM])
+        raise UnknownNameError("job shop preset", preset, [*PRESETS, "any JOBSxMACHINES", *FORMS, CHAINS, FORM])
     jobs, machines = (dated.jobs, dated.machines) if dated else map(int, match.groups())
     _check_size(jobs, machines)
     return jobs, machines
@@ -119,6 +125,8 @@ def preset_instance(preset: str, seed: int) -> JobShopInstance:
     jobs, machines = preset_size(preset)
     name, (dress, base) = f"{preset}:{seed}", undressed(preset)
     dated = dated_preset(base)
+    if chain_preset(preset):
+        return _instance(preset, jobs, machines, _stream(jobs, machines, CHAIN_HELD_OUT_TAG, seed), name, seed)
     if dress:
         return _instance(preset, jobs, machines, _stream(jobs, machines, LIMITED_HELD_OUT_TAG, seed), name, seed)
     if dated:
@@ -140,6 +148,9 @@ def draw_instance(preset: str, rng: np.random.Generator) -> JobShopInstance:
 
 def _instance(preset: str, jobs: int, machines: int, rng: np.random.Generator, name: str, place: int):
     """An instance of any preset; see ``_dated_instance`` for ``place``."""
+    chain = chain_preset(preset)
+    if chain:
+        return chains(jobs, rng, name, chain[1])
     dress, base = undressed(preset)
     dated = dated_preset(base)
     shop = _dated_instance(dated, rng, name, place) if dated else generate(jobs, machines, rng, name)
@@ -164,8 +175,10 @@ def training_instances(preset: str, count: int, seed: int, part: int) -> list[Jo
     """
     jobs, machines = preset_size(preset)
     dress, base = undressed(preset)
-    if dress or dated_preset(base):
-        rng = _stream(jobs, machines, LIMITED_TRAINING_TAG if dress else DATED_TRAINING_TAG, seed, part)
+    chain = chain_preset(preset)
+    if dress or chain or dated_preset(base):
+        tag = LIMITED_TRAINING_TAG if dress else CHAIN_TRAINING_TAG if chain else DATED_TRAINING_TAG
+        rng = _stream(jobs, machines, tag, seed, part)
         first = int(rng.integers(2**31))  # so that every part begins somewhere else in the grid
         return [_instance(preset, jobs, machines, rng, preset, first + place) for place in range(count)]
     duration, machine = generate_batch(count, jobs, machines, training_rng(jobs, machines, seed, part))

@@ -38,6 +38,7 @@ STREAMS = ["radio-small-50x3:0", "socrates-mix-50x4:0", "topcuoglu", "random-12:
 LATE_SHOPS = ["tardiness-4x3:0-3", "tardiness-6x2-12:0-1", "single-9-8-2:1"]
 
 LIMITED_SHOPS = ["setup-4x3:0-1", "maintenance-3x4:0-1", "setup-maintenance-4x2:0"]
+CHAINS = ["revealed-6:0-1", "revealed-4-2:0", "revealed-9-1:1"]
 LIMITED_LATE_SHOPS = ["setup-tardiness-4x3:0-1", "setup-maintenance-tardiness-4x2:0"]
 
 CLUSTERS = ["plateau", "hosts-3:0-1", "affinity-4-20:0", "hosts-6:3"]
@@ -118,6 +119,9 @@ FAMILIES = {
         dated("maintenance-4x3", construction="insertion", forced_moves=False),
         dated("setup-maintenance-tardiness-4x3", construction="wait", forced_moves=False),
         dated("setup-weighted-single-7", construction="active", observation="operations"),
+        dated("revealed-6", CHAINS, preemptive=True),
+        dated("revealed-6", CHAINS, preemptive=True, quantum=4, known="operations", reveal=True, forced_moves=False),
+        dated("weighted-single-5", preemptive=True, quantum=30),
     ],
     "soc": [
         planned(),
@@ -164,6 +168,8 @@ FAMILIES = {
 
 DUE_DATE_RULES = {"edd", "odd", "mdd", "mod", "wmdd", "psk", "mddc", "atc", "covert", "slack", "slack/op", "cr"}
 SETUP_RULES = {"sst", "sspt", "atcs"}
+PREEMPTIVE_RULES = {"srpt", "srpt/op", "setf", "rr", "clairvoyant"}
+NOT_PREEMPTIVE = {"cp-sat", "dp"}
 PLANNERS = {"pilot", "lookahead", "best-rule"}
 VM_PLANNERS = {"swap", "beam", "repack", "pop", "patterns", "mip-reduced", "mip"}
 MACRO_RULES = {"macro-greedy", "macro-quick"}
@@ -175,9 +181,15 @@ STUBBORN |= {"fcfs", "past-future", "edf-feasible", "moore-hodgson", "moore-hodg
 # Family: problems for its policies, small instances and the options of a world, and who cannot take them.
 PROBLEMS = {
     "job_shop": [
-        (SHOPS, {}, {*DUE_DATE_RULES, *SETUP_RULES, "wspt", "dp"}),
-        (LATE_SHOPS, {}, {*SETUP_RULES, "wspt", "dp"}),
-        (LIMITED_LATE_SHOPS, {}, {"wspt", "dp"}),
+        (SHOPS, {}, {*DUE_DATE_RULES, *SETUP_RULES, *PREEMPTIVE_RULES, "wspt", "dp"}),
+        (LATE_SHOPS, {}, {*SETUP_RULES, *PREEMPTIVE_RULES, "wspt", "dp"}),
+        (LIMITED_LATE_SHOPS, {}, {*PREEMPTIVE_RULES, "wspt", "dp"}),
+        (CHAINS, {"preemptive": True}, {*DUE_DATE_RULES, *SETUP_RULES, *NOT_PREEMPTIVE, "wspt", "setf", "rr"}),
+        (
+            CHAINS[:2],
+            {"preemptive": True, "known": "operations", "reveal": True, "quantum": 3},
+            {*DUE_DATE_RULES, *SETUP_RULES, *NOT_PREEMPTIVE, "wspt", "srpt"},
+        ),
     ],
     "soc": [
         (GRAPHS, {}, set()),
