@@ -120,6 +120,11 @@ POLICIES = {
         "shortest remaining time of the operation at hand first, preemptive",
         preemptive.PreemptiveRule,
     ),
+    "srpt/served": _rule(
+        lambda c: 2 * c.operation_remaining - c.completed_work,
+        "remaining time of the operation at hand less half of what the job has had, preemptive",
+        preemptive.PreemptiveRule,
+    ),
     "setf": _rule(
         lambda c: c.completed_work,
         "shortest elapsed time first (Motwani, Phillips and Torng 1994), preemptive, with a quantum",

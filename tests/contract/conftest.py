@@ -38,7 +38,7 @@ STREAMS = ["radio-small-50x3:0", "socrates-mix-50x4:0", "topcuoglu", "random-12:
 LATE_SHOPS = ["tardiness-4x3:0-3", "tardiness-6x2-12:0-1", "single-9-8-2:1"]
 
 LIMITED_SHOPS = ["setup-4x3:0-1", "maintenance-3x4:0-1", "setup-maintenance-4x2:0"]
-CHAINS = ["revealed-6:0-1", "revealed-4-2:0", "revealed-9-1:1"]
+CHAINS = ["revealed-6:0-1", "revealed-8-2:0", "revealed-9-1:0"]
 LIMITED_LATE_SHOPS = ["setup-tardiness-4x3:0-1", "setup-maintenance-tardiness-4x2:0"]
 
 CLUSTERS = ["plateau", "hosts-3:0-1", "affinity-4-20:0", "hosts-6:3"]
@@ -168,7 +168,7 @@ FAMILIES = {
 
 DUE_DATE_RULES = {"edd", "odd", "mdd", "mod", "wmdd", "psk", "mddc", "atc", "covert", "slack", "slack/op", "cr"}
 SETUP_RULES = {"sst", "sspt", "atcs"}
-PREEMPTIVE_RULES = {"srpt", "srpt/op", "setf", "rr", "clairvoyant"}
+PREEMPTIVE_RULES = {"srpt", "srpt/op", "srpt/served", "setf", "rr", "clairvoyant"}
 NOT_PREEMPTIVE = {"cp-sat", "dp"}
 PLANNERS = {"pilot", "lookahead", "best-rule"}
 VM_PLANNERS = {"swap", "beam", "repack", "pop", "patterns", "mip-reduced", "mip"}

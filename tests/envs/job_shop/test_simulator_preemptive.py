@@ -231,3 +231,23 @@ def test_models_refuse_what_they_are_not_for(dated):
     assert Model([shop], options).repeatable
     for hidden in ({"known": "operations"}, {"reveal": True}):
         assert not Model([shop], Options(preemptive=True, **hidden)).repeatable
+
+
+@pytest.mark.parametrize(
+    "given, words",
+    [
+        ({"quantum": 3}, "quantum 3 says nothing without preemptive"),
+        ({"known": "operations"}, "known 'operations' says nothing without preemptive"),
+        ({"reveal": True}, "reveal True says nothing without preemptive"),
+        ({"preemptive": True, "construction": "insertion"}, "leave construction at active or non-delay"),
+        ({"preemptive": True, "construction": 0.3}, "got 0.3 and 'jobs'"),
+        ({"preemptive": True, "observation": "operations"}, "got 'active' and 'operations'"),
+        ({"preemptive": True, "known": "some"}, "known must be one of all, operations"),
+        ({"preemptive": True, "quantum": -1}, "quantum must be a number from 0"),
+        ({"preemptive": "perhaps"}, "preemptive must be True or False"),
+    ],
+)
+def test_options_that_say_nothing_are_refused(given, words):
+    with pytest.raises(OptionError, match=words):
+        Options(**given)
+    assert Options(preemptive="True", quantum="4", reveal="False").quantum == 4
