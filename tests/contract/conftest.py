@@ -39,7 +39,8 @@ LATE_SHOPS = ["tardiness-4x3:0-3", "tardiness-6x2-12:0-1", "single-9-8-2:1"]
 
 LIMITED_SHOPS = ["setup-4x3:0-1", "maintenance-3x4:0-1", "setup-maintenance-4x2:0"]
 CHAINS = ["revealed-6:0-1", "revealed-8-2:0", "revealed-9-1:0"]
-LIMITED_LATE_SHOPS = ["setup-tardiness-4x3:0-1", "setup-maintenance-tardiness-4x2:0"]
+LATE_SINGLES = ["weighted-single-7-6-4:0-1", "weighted-single-6-8-2:0"]
+LIMITED_LATE_SHOPS = ["setup-tardiness-4x2:0-1", "setup-maintenance-tardiness-4x2:0"]
 
 CLUSTERS = ["plateau", "hosts-3:0-1", "affinity-4-20:0", "hosts-6:3"]
 MACROS = ["small:1", "small:3", "plateau", "hosts-8:2"]  # there are some in each, in the first two for long
@@ -184,7 +185,7 @@ PROBLEMS = {
         (SHOPS, {}, {*DUE_DATE_RULES, *SETUP_RULES, *PREEMPTIVE_RULES, "wspt", "dp"}),
         (LATE_SHOPS, {}, {*SETUP_RULES, *PREEMPTIVE_RULES, "wspt", "dp"}),
         (LIMITED_LATE_SHOPS, {}, {*PREEMPTIVE_RULES, "wspt", "dp"}),
-        (CHAINS, {"preemptive": True}, {*DUE_DATE_RULES, *SETUP_RULES, *NOT_PREEMPTIVE, "wspt", "setf", "rr"}),
+        (LATE_SINGLES, {"preemptive": True}, {*SETUP_RULES, *NOT_PREEMPTIVE, "setf", "rr", "clairvoyant"}),
         (
             CHAINS[:2],
             {"preemptive": True, "known": "operations", "reveal": True, "quantum": 3},
