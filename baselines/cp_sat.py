@@ -9,8 +9,11 @@ import numpy as np
 
 from ..envs.core.errors import OptionError
 from ..envs.core.schedule import Schedule
+from ..envs.job_shop.calendars import fit, of_machine
 from ..envs.job_shop.instance import JobShopInstance
-from ..envs.job_shop.objective import cost
+from ..envs.job_shop.objective import cost, makespan_bound
+from ..envs.job_shop.setups import setup_times
+from .cp_sat_limits import add_limits
 from .cp_sat_objective import cost_bound, minimise_cost
 
 if TYPE_CHECKING:
@@ -140,8 +143,8 @@ def build_job_shop(instance: JobShopInstance) -> JobShopModel:
 
     model = cp_model.CpModel()
     heads, tails = _heads_and_tails(instance)
-    # a semi-active schedule that starts when all jobs are there never waits with every machine idle
-    horizon = int(instance.release.max()) + int(instance.duration.sum(dtype=np.int64))
+    # a semi-active schedule that starts when all jobs are there never waits with every machine idle, but for setups
+    horizon = instance.latest_end
     problem = JobShopModel(model, horizon)
     on_machine: list[list[cp_model.IntervalVar]] = [[] for _ in range(instance.machines)]
     for job, operations in enumerate(instance.operations.tolist()):
@@ -157,6 +160,7 @@ def build_job_shop(instance: JobShopInstance) -> JobShopModel:
                 on_machine[instance.machine[job, step]].append(interval)
             row.append(start)
         problem.starts.append(row)
+    add_limits(model, instance, problem.starts, on_machine)
     for intervals in on_machine:
         if len(intervals) > 1:
             model.add_no_overlap(intervals)
@@ -192,7 +196,7 @@ def lower_bound(instance: JobShopInstance) -> int:
         if here.any():
             load = int(instance.duration[here].sum(dtype=np.int64))
             bound = max(bound, int(heads[here].min()) + load + int(tails[here].min()))
-    return bound
+    return max(bound, makespan_bound(instance)) if instance.limited else bound
 
 
 def _heads_and_tails(instance: JobShopInstance) -> tuple[np.ndarray, np.ndarray]:
@@ -221,18 +225,23 @@ def _add_hint(problem: JobShopModel, instance: JobShopInstance, hint: Schedule) 
 
 
 def _shift_left(instance: JobShopInstance, starts: list[list[int]]) -> Schedule:
-    """Keep the order on every machine and start each operation as early as that order allows."""
+    """Keep the order on every machine and start each operation as early as that order, setups and windows allow."""
     order = sorted((start, job, step) for job, row in enumerate(starts) for step, start in enumerate(row))
     job_free = instance.release.tolist()
-    machine_free = [0] * instance.machines
+    machine_free, last = [0] * instance.machines, [0] * instance.machines
+    change = [setup_times(instance, k) for k in range(instance.machines)]
+    windows = [of_machine(instance.windows, k) for k in range(instance.machines)]
     entries = []
     for _, job, step in order:
         machine, length = int(instance.machine[job, step]), int(instance.duration[job, step])
         # an operation of length 0 neither waits for its machine nor holds it
-        start = max(job_free[job], machine_free[machine]) if length > 0 else job_free[job]
+        start = job_free[job]
+        if length > 0:
+            start = max(start, machine_free[machine] + change[machine][last[machine]][job])
+            start = fit(windows[machine], start, length)
         job_free[job] = start + length
         if length > 0:
-            machine_free[machine] = start + length
+            machine_free[machine], last[machine] = start + length, 1 + job
         entries.append((job, step, machine, start, start + length))
     entries.sort()
     return Schedule(instance, np.array(entries, dtype=np.int64))

@@ -75,7 +75,7 @@ def candidates(c: Columns) -> torch.Tensor:
     return c.action_mask * (c.next_machine >= 0)
 
 
-def _mean_length(c: Columns) -> torch.Tensor:
+def mean_length(c: Columns) -> torch.Tensor:
     """Mean processing time of the candidates, (B, 1), at least one unit."""
     legal = candidates(c)
     count = legal.sum(dim=1, keepdim=True).clamp_min(1)
@@ -90,7 +90,7 @@ def apparent_tardiness_cost(c: Columns) -> torch.Tensor:
     length = c.processing_time.clamp_min(1).double()
     later = (1 + WAIT) * (c.remaining_work - c.processing_time)
     slack = (c.due_date - now(c) - c.processing_time - later).clamp_min(0)
-    return slack / (LOOK_AHEAD * _mean_length(c)) - (c.weight.clamp_min(1) / length).log()
+    return slack / (LOOK_AHEAD * mean_length(c)) - (c.weight.clamp_min(1) / length).log()
 
 
 def cost_over_time(c: Columns) -> torch.Tensor:

@@ -5,9 +5,15 @@ to 40 points of mean gap worse in the wider choice sets. They are run as non-del
 best, unless told otherwise.
 """
 
+import time
+
+from ..envs.core.errors import OptionError
+from ..envs.core.options import as_bool
 from ..envs.core.policies import RandomRule, Rule
 from ..envs.core.solvers import Answer, Exact, Limits
 from . import due_date_rules as due
+from . import preemptive_rules as preemptive
+from . import setup_rules as setup
 
 BEST = {"construction": "non-delay"}
 
@@ -28,6 +34,7 @@ def _due(key, doc: str) -> Rule:
 def _cp_sat(instance, limits: Limits) -> Answer:
     from .cp_sat import solve_job_shop
 
+    _refuse_preemptive(limits)
     answer = solve_job_shop(instance, time_limit=limits.time_limit, seed=limits.seed)
     return Answer(answer.schedule, answer.runtime_s, answer.bound, answer.status)
 
@@ -35,18 +42,36 @@ def _cp_sat(instance, limits: Limits) -> Answer:
 def _dynamic_program(instance, limits: Limits) -> Answer:
     from .single_machine import solve_single_machine
 
+    _refuse_preemptive(limits)
     answer = solve_single_machine(instance)
     return Answer(answer.schedule, answer.runtime_s, answer.objective, "optimal")
 
 
 def _no_events(instance, options) -> bool:
-    return not options.live
+    return not options.live and not options.preemptive
 
 
 def _one_machine(instance, options) -> bool:
     from .single_machine import why_not
 
-    return not options.live and why_not(instance) is None
+    return _no_events(instance, options) and why_not(instance) is None
+
+
+def _best_preemptive(instance, limits: Limits) -> Answer:
+    began = time.perf_counter()
+    schedule = preemptive.best_preemptive(instance)
+    return Answer(schedule, time.perf_counter() - began, schedule.metrics()[instance.objective], "optimal")
+
+
+def _known_optimum(instance, options) -> bool:
+    one = options.preemptive and instance.machines == 1 and not instance.limited
+    return one and instance.objective in preemptive.OPTIMAL
+
+
+def _refuse_preemptive(limits: Limits) -> None:
+    """A schedule without preemption would do, but its bound would be wrong."""
+    if as_bool("preemptive", limits.options.get("preemptive", False)):
+        raise OptionError("this solver knows no preemption: leave preemptive out")
 
 
 POLICIES = {
@@ -81,11 +106,46 @@ POLICIES = {
         "least slack for each operation to come (Conway 1965)",
     ),
     "cr": _due(due.critical_ratio, "smallest critical ratio first (Berry and Rao 1975)"),
+    "sst": _rule(lambda c: c.setup_time, "shortest setup time first (Wilbrecht and Prescott 1969)", setup.SetupRule),
+    "sspt": _rule(lambda c: c.setup_time + c.processing_time, "shortest setup and processing time", setup.SetupRule),
+    "atcs": _rule(
+        setup.apparent_tardiness_cost_with_setups,
+        "largest apparent tardiness cost with setups (Lee, Bhaskaran and Pinedo 1997)",
+        setup.SetupDueDateRule,
+    ),
     "random": RandomRule(options=BEST),
+    "srpt": _rule(
+        lambda c: c.remaining_work,
+        "shortest remaining processing time first (Schrage 1968), preemptive",
+        preemptive.ClairvoyantRule,
+    ),
+    "srpt/op": _rule(
+        lambda c: c.operation_remaining,
+        "shortest remaining time of the operation at hand first, preemptive",
+        preemptive.PreemptiveRule,
+    ),
+    "srpt/served": _rule(
+        lambda c: 2 * c.operation_remaining - c.completed_work,
+        "remaining time of the operation at hand less half of what the job has had, preemptive",
+        preemptive.PreemptiveRule,
+    ),
+    "setf": _rule(
+        lambda c: c.completed_work,
+        "shortest elapsed time first (Motwani, Phillips and Torng 1994), preemptive, with a quantum",
+        preemptive.QuantumRule,
+    ),
+    "rr": _rule(
+        preemptive.round_robin, "round robin (Kleinrock 1964), preemptive, with a quantum", preemptive.QuantumRule
+    ),
     "cp-sat": Exact(
         _cp_sat,
         "constraint programming (OR-Tools CP-SAT); proves the optimum when given time",
         accepts=_no_events,
+    ),
+    "clairvoyant": Exact(
+        _best_preemptive,
+        "SRPT or earliest due date that knows everything: optimal for preemptive total flow time or maximum lateness",
+        accepts=_known_optimum,
     ),
     "dp": Exact(
         _dynamic_program,

@@ -38,6 +38,8 @@ def why_not(instance: JobShopInstance) -> str | None:
         return f"it takes at most {MAX_JOBS} jobs"
     if (instance.release != instance.release[0]).any():
         return "jobs must be released together"
+    if instance.limited:
+        return "it knows no setup times or windows"
     if costs_of(instance).lateness:
         return "the maximum lateness is no sum over jobs"
     return None

@@ -1,5 +1,6 @@
 """The job shop as Gymnasium environments: which instances are played, and the family's options as keyword arguments."""
 
+import inspect
 from collections.abc import Sequence
 from functools import partial
 
@@ -15,6 +16,13 @@ from .options import Options
 
 LARGEST = 1000  # jobs or machines of a generated instance
 DEFAULT_SIZE = 6
+_OF_THE_BATCH = set(inspect.signature(DispatchVectorEnv).parameters)
+
+
+def _options(construction, forced_moves, observation, more: dict) -> Options:
+    """The family's options; an unknown one is refused with the known ones."""
+    named = {"construction": construction, "forced_moves": forced_moves, "observation": observation}
+    return registry.family("job_shop").make_options(**named, **more)
 
 
 def _source(instance, jobs: int | None, machines: int | None, preset: str | None):
@@ -47,8 +55,7 @@ class Env(DispatchEnv):
         instance: a catalogue name or file, an instance, or a sequence of these; None generates random ones.
         jobs, machines: size of the generated instances, 6 each when left out.
         preset: of the generated instances instead, such as ``"tardiness-10x5"`` or ``"single-20"``.
-        construction, forced_moves, observation: see Options.
-        buffers, uptime, repair, interrupted, noise, sigma, reveal, safety: of a live shop, see Options.
+        construction, forced_moves, observation, options: see Options.
         render_mode: ``None``, ``"rgb_array"`` or ``"ansi"``.
 
     >>> import gymnasium, dispatchgym
@@ -67,21 +74,12 @@ class Env(DispatchEnv):
         construction: str | float = "active",
         forced_moves: bool = True,
         observation: str = "jobs",
-        buffers: str = "unlimited",
-        uptime: int = 0,
-        repair: int = 0,
-        interrupted: str = "resume",
-        noise: str = "none",
-        sigma: float = 0.0,
-        reveal: bool = False,
-        safety: bool = True,
         render_mode: str | None = None,
+        **options,
     ):
-        options = Options(
-            construction, forced_moves, observation, buffers, uptime, repair, interrupted, noise, sigma, reveal, safety
-        )
+        chosen = _options(construction, forced_moves, observation, options)
         instances, draw = _source(instance, jobs, machines, preset)
-        super().__init__("job_shop", instances, draw, options, render_mode)
+        super().__init__("job_shop", instances, draw, chosen, render_mode)
 
 
 class VectorEnv(DispatchVectorEnv):
@@ -97,18 +95,9 @@ class VectorEnv(DispatchVectorEnv):
         construction: str | float = "active",
         forced_moves: bool = True,
         observation: str = "jobs",
-        buffers: str = "unlimited",
-        uptime: int = 0,
-        repair: int = 0,
-        interrupted: str = "resume",
-        noise: str = "none",
-        sigma: float = 0.0,
-        reveal: bool = False,
-        safety: bool = True,
         **batch,
     ):
-        options = Options(
-            construction, forced_moves, observation, buffers, uptime, repair, interrupted, noise, sigma, reveal, safety
-        )
+        given = {name: batch.pop(name) for name in set(batch) - _OF_THE_BATCH}
+        options = _options(construction, forced_moves, observation, given)
         instances, draw = _source(instance, jobs, machines, preset)
         super().__init__("job_shop", num_envs, instances, draw, options, **batch)

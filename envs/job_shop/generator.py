@@ -5,13 +5,19 @@ import re
 import numpy as np
 
 from ..core.errors import OptionError, UnknownNameError
+from .chains import FORM as CHAINS
+from .chains import chain_preset, chains
+from .draw_limits import FORM as LIMITED
+from .draw_limits import undressed
 from .due_dates import FORMS, DatedPreset, dated_preset
-from .dynamic import FORM, DynamicPreset, dynamic_preset
+from .dynamic import FORM as DYNAMIC
+from .dynamic import DynamicPreset, dynamic_preset
 from .instance import MAX_OPERATIONS, MAX_TIME, JobShopInstance
 
 PRESETS = (
     "6x6", "10x10", "15x15", "20x15", "20x20", "30x15", "30x20", "50x15", "50x20", "100x20",
     "tardiness-10x5", "weighted-tardiness-10x10", "flow-10x5", "single-20", "weighted-single-20", "dynamic-10x5",
+    "setup-10x5", "maintenance-10x5", "setup-weighted-single-20", "revealed-20",
 )  # fmt: skip
 MAX_SEED = 2**32 - 1
 MODULUS = 2**31 - 1
@@ -22,6 +28,10 @@ HELD_OUT_TAG = 1
 TRAINING_TAG = 2
 DATED_HELD_OUT_TAG = 3
 DATED_TRAINING_TAG = 4
+LIMITED_HELD_OUT_TAG = 5
+LIMITED_TRAINING_TAG = 6
+CHAIN_HELD_OUT_TAG = 7
+CHAIN_TRAINING_TAG = 8
 
 
 def generate(
@@ -89,9 +99,13 @@ def preset_size(preset: str) -> tuple[int, int]:
     >>> preset_size("20x15")
     (20, 15)
     """
-    match, dated = re.fullmatch(r"([1-9][0-9]{0,6})x([1-9][0-9]{0,6})", preset), _dated(preset)
+    base, chain = undressed(preset)[1], chain_preset(preset)
+    if chain:
+        return chain[0], 1
+    match, dated = re.fullmatch(r"([1-9][0-9]{0,6})x([1-9][0-9]{0,6})", base), _dated(base)
     if not match and not dated:
-        raise UnknownNameError("job shop preset", preset, [*PRESETS, "any JOBSxMACHINES", *FORMS, FORM])
+        forms = ["any JOBSxMACHINES", *FORMS, DYNAMIC, CHAINS, LIMITED]
+        raise UnknownNameError("job shop preset", preset, [*PRESETS, *forms])
     jobs, machines = (dated.jobs, dated.machines) if dated else map(int, match.groups())
     _check_size(jobs, machines)
     return jobs, machines
@@ -114,7 +128,12 @@ def preset_instance(preset: str, seed: int) -> JobShopInstance:
         OptionError: if the seed or the size is out of range.
     """
     jobs, machines = preset_size(preset)
-    name, dated = f"{preset}:{seed}", _dated(preset)
+    name, (dress, base) = f"{preset}:{seed}", undressed(preset)
+    dated = _dated(base)
+    if chain_preset(preset):
+        return _instance(preset, jobs, machines, _stream(jobs, machines, CHAIN_HELD_OUT_TAG, seed), name, seed)
+    if dress:
+        return _instance(preset, jobs, machines, _stream(jobs, machines, LIMITED_HELD_OUT_TAG, seed), name, seed)
     if dated:
         return _dated_instance(dated, _stream(jobs, machines, DATED_HELD_OUT_TAG, seed), name, seed)
     return generate(jobs, machines, _stream(jobs, machines, HELD_OUT_TAG, seed), name)
@@ -128,10 +147,19 @@ def draw_instance(preset: str, rng: np.random.Generator) -> JobShopInstance:
         rng: the source of randomness.
     """
     jobs, machines = preset_size(preset)
-    dated = _dated(preset)
-    if dated:
-        return _dated_instance(dated, rng, preset, int(rng.integers(2**31)))
-    return generate(jobs, machines, rng, preset)
+    dated = _dated(undressed(preset)[1])
+    return _instance(preset, jobs, machines, rng, preset, int(rng.integers(2**31)) if dated else 0)
+
+
+def _instance(preset: str, jobs: int, machines: int, rng: np.random.Generator, name: str, place: int):
+    """An instance of any preset; see ``_dated_instance`` for ``place``."""
+    chain = chain_preset(preset)
+    if chain:
+        return chains(jobs, rng, name, chain[1])
+    dress, base = undressed(preset)
+    dated = _dated(base)
+    shop = _dated_instance(dated, rng, name, place) if dated else generate(jobs, machines, rng, name)
+    return dress(shop, rng)
 
 
 def _dated(preset: str) -> DatedPreset | DynamicPreset | None:
@@ -159,11 +187,13 @@ def training_instances(preset: str, count: int, seed: int, part: int) -> list[Jo
         part: which part of the run's stream, counted from 0.
     """
     jobs, machines = preset_size(preset)
-    dated = _dated(preset)
-    if dated:
-        rng = _stream(jobs, machines, DATED_TRAINING_TAG, seed, part)
+    dress, base = undressed(preset)
+    chain = chain_preset(preset)
+    if dress or chain or _dated(base):
+        tag = LIMITED_TRAINING_TAG if dress else CHAIN_TRAINING_TAG if chain else DATED_TRAINING_TAG
+        rng = _stream(jobs, machines, tag, seed, part)
         first = int(rng.integers(2**31))  # so that every part begins somewhere else in the grid
-        return [_dated_instance(dated, rng, preset, first + place) for place in range(count)]
+        return [_instance(preset, jobs, machines, rng, preset, first + place) for place in range(count)]
     duration, machine = generate_batch(count, jobs, machines, training_rng(jobs, machines, seed, part))
     return [JobShopInstance(preset, machines, d, m) for d, m in zip(duration, machine, strict=True)]
 

@@ -10,10 +10,11 @@ import numpy as np
 from ..core.errors import DispatchGymError, InstanceError, OptionError, UnknownNameError
 from ..core.files import read_text
 from ..core.instance import digest
+from . import setups
+from .calendars import as_windows, last_end, of_machine
 from .objective import NEED_DUE_DATES, cost, name_of, parse_objective, scale
-from .reader import MAX_OPERATIONS, ShopReader
+from .reader import MAX_OPERATIONS, MAX_TIME, ShopReader
 
-MAX_TIME = 2**28  # the sum of all durations and the latest release stay below, so int32 sums cannot overflow
 MAX_FILE_BYTES = 32 * 2**20
 MAX_WEIGHT = 2**20
 MAX_COST = 2**53  # objectives stay below, so that int64 sums and floats hold them exactly
@@ -38,6 +39,12 @@ class JobShopInstance:
         weight: (jobs,) int32, the weight of each job, at least 1; ones when left out.
         objective: what is minimised: one of ``MEASURES`` or a mix of them, see ``parse_objective``. When left out, the
             makespan; of jobs with due dates the total tardiness, weighted if there are weights.
+        setup: (machines, families + 1, families) int32, setup times in time units, see ``setups.py``: ``[k, 0, g]``
+            from the initial state of machine k to a job of family g, ``[k, 1 + f, g]`` from a job of family f. None
+            where there are none; where all are 0, that is kept as None.
+        setup_family: (jobs,) int32, the family of each job, from 0; each job is its own when left out.
+        windows: (machines, most windows, 2) int32, padded with -1: [start, end) in which a machine runs nothing, in
+            their order, see ``calendars.py``; lists of different lengths will do. None where there are none.
 
     Raises:
         InstanceError: when the numbers do not make a job shop, naming the job and operation.
@@ -51,6 +58,9 @@ class JobShopInstance:
     due: np.ndarray | None = field(default=None, repr=False)  # (jobs,) int32
     weight: np.ndarray | None = field(default=None, repr=False)  # (jobs,) int32
     objective: str | None = None
+    setup: np.ndarray | None = field(default=None, repr=False)  # (machines, families + 1, families) int32
+    setup_family: np.ndarray | None = field(default=None, repr=False)  # (jobs,) int32
+    windows: np.ndarray | None = field(default=None, repr=False)  # (machines, most windows, 2) int32
 
     family: ClassVar[str] = "job_shop"
 
@@ -81,7 +91,33 @@ class JobShopInstance:
             array = np.array(values, dtype=np.int32, order="C")
             array.setflags(write=False)
             object.__setattr__(self, what, array)
+        self._set_limits()
         self._set_objective()
+
+    def _set_limits(self) -> None:
+        """Check setup times and windows, and that all can be done in time."""
+        windows = None if self.windows is None else as_windows(self.windows, self.machines, MAX_TIME, self.name)
+        setup, family = self.setup, self.setup_family
+        if setup is not None:
+            setup = _integers(setup, "setup", 3, self.name)
+            family = np.arange(self.jobs) if family is None else _integers(family, "setup_family", 1, self.name)
+            problem = setups.first_problem(setup, family, self.machines, self.jobs, MAX_TIME)
+            if problem:
+                raise InstanceError(problem, self.name)
+        elif family is not None:
+            raise InstanceError("setup_family says nothing without setup", self.name)
+        if setup is not None and not setup.any():
+            setup = family = None
+        setups.check_lengths(setup, self.duration, self.machine, self.name)
+        for what, values in (("setup", setup), ("setup_family", family)):
+            if values is not None:
+                values = values.astype(np.int32)
+                values.setflags(write=False)
+            object.__setattr__(self, what, values)
+        object.__setattr__(self, "windows", windows)
+        if self.latest_end >= MAX_TIME:
+            parts = "durations, setups and the latest release or window"
+            raise InstanceError(f"{parts} sum to {self.latest_end}, limit {MAX_TIME - 1}", self.name)
 
     def _set_objective(self) -> None:
         """Bring the objective into its one spelling, or choose it."""
@@ -113,8 +149,22 @@ class JobShopInstance:
 
     @cached_property
     def worst_cost(self) -> int:
-        """The objective if every job completed when all work, done one after the other from the last release, is."""
-        return cost(self, np.full(self.jobs, int(self.release.max()) + self.total_work))
+        """The objective if every job completed at ``latest_end``."""
+        return cost(self, np.full(self.jobs, self.latest_end))
+
+    @property
+    def limited(self) -> bool:
+        """Whether there are setup times or windows."""
+        return self.setup is not None or self.windows is not None
+
+    @cached_property
+    def latest_end(self) -> int:
+        """When all work is done if it is done one after the other once the last job is released and the last window is
+        over, each operation after the longest setup.
+        """
+        longest = 0 if self.setup is None else int(self.setup.max())
+        begin = max(int(self.release.max()), last_end(self.windows))
+        return begin + self.total_work + longest * int(self.operations.sum())
 
     @cached_property
     def scale(self) -> int:
@@ -144,6 +194,10 @@ class JobShopInstance:
         parts = [self.machines, self.duration, self.machine, self.release]
         if not self.classic:  # what was published before there were due dates keeps its digest
             parts += [self.objective, self.weight, *([] if self.due is None else [self.due])]
+        if self.setup is not None:
+            parts += ["setup", self.setup, self.setup_family]
+        if self.windows is not None:
+            parts += ["windows", self.windows]
         return digest(self.family, *parts)
 
     @cached_property
@@ -223,9 +277,13 @@ def parse(text: str, where: str = "text", name: str | None = None) -> JobShopIns
     durations for each job, the word ``Machines``, one line of machines for each job, from 1.
 
     Both may end in lines ``release r1 r2 ...``, ``due d1 d2 ...`` and ``weight w1 w2 ...`` with one
-    number for each job, and ``objective total_tardiness`` or another one, in any order. Empty lines
-    and lines that start with ``#`` are skipped. Numbers are plain ASCII digits; of due dates alone,
-    they may follow a minus sign.
+    number for each job, and ``objective total_tardiness`` or another one, in any order. So may setup
+    times: a line ``family f1 f2 ...`` with the family of each job, from 0, if jobs are not a family
+    each, and the word ``setup``, followed, machine by machine, by one line from the initial state and
+    one from each family, each line with the setup time to each family. And windows: for any machine,
+    from 0, one line ``window machine start1 end1 start2 end2 ...``. Empty lines and lines that start
+    with ``#`` are skipped. Numbers are plain ASCII digits; of due dates alone, they may follow a minus
+    sign.
 
     Args:
         text: the whole text.
@@ -242,7 +300,7 @@ def parse(text: str, where: str = "text", name: str | None = None) -> JobShopIns
     duration, machine, duration_lines, machine_lines = reader.operations()
     jobs = len(duration)
     closing, closing_line = reader.closing(jobs)
-    objective = closing.pop("objective", None)
+    limits = {name: closing.pop(name, None) for name in ("objective", "setup", "setup_family", "windows")}
     problem = _first_problem(reader.machines, duration, machine, **{"release": np.zeros(jobs, int)} | closing)
     if problem:
         message, what, job = problem
@@ -250,8 +308,8 @@ def parse(text: str, where: str = "text", name: str | None = None) -> JobShopIns
         raise InstanceError(message, where, lines[what][job] if what in lines else closing_line[what])
     name = name or Path(where).stem or "instance"
     try:
-        return JobShopInstance(name, reader.machines, duration, machine, **closing, objective=objective)
-    except InstanceError as error:  # all that is left to be wrong is how large the objective may get
+        return JobShopInstance(name, reader.machines, duration, machine, **closing, **limits)
+    except InstanceError as error:  # what is left to be wrong is how large things may get together
         raise InstanceError(str(error).removeprefix(f"{name}: "), where, reader.number) from error
 
 
@@ -286,6 +344,15 @@ def format(instance: JobShopInstance, style: str = "standard") -> str:
         lines.append(f"weight {_joined(instance.weight)}")
     if not instance.classic:
         lines.append(f"objective {instance.objective}")
+    if instance.setup is not None:
+        own = np.array_equal(instance.setup_family, np.arange(instance.jobs))
+        own = own and instance.setup.shape[2] == instance.jobs
+        lines += [] if own else [f"family {_joined(instance.setup_family)}"]
+        lines += ["setup", *(_joined(row) for rows in instance.setup for row in rows)]
+    for machine in range(instance.machines):
+        windows = of_machine(instance.windows, machine)
+        if windows:
+            lines.append(f"window {machine} {_joined(np.array(windows).ravel())}")
     return "\n".join(lines) + "\n"
 
 

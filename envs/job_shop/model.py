@@ -8,8 +8,10 @@ from ..core.engine import Program
 from ..core.errors import OptionError
 from ..core.graph import GraphSpec
 from ..core.schedule import Schedule
-from . import observe, observe_costs, observe_operations, observe_wait, simulator
+from . import observe, observe_costs, observe_limits, observe_operations, observe_wait, simulator
 from .instance import JobShopInstance
+from .limits import Limits
+from .model_preemptive import PreemptiveModel
 from .objective import costs_of, machine_bounds, makespan_bound, parse_objective
 from .options import Options
 from .simulator_state import COST_KINDS, DISTANT, FIELDS, MACHINE_KINDS, MEAN_KINDS, SURVEY_KINDS, TIMELINE_KINDS, State
@@ -39,7 +41,7 @@ COLUMNS = (
     "arrival",
     "earliest_start",
 )
-COST_COLUMNS = ("due_date", "operation_due_date", "slack", "weight", "action_mask")
+COST_COLUMNS = ("due_date", "operation_due_date", "slack", "weight")
 
 
 class Model:
@@ -50,7 +52,7 @@ class Model:
         options: the construction, forced moves and the observation.
 
     Raises:
-        OptionError: if the objectives of the instances differ.
+        OptionError: if the objectives of the instances differ, or for setup times with insertion.
     """
 
     repeatable = True
@@ -59,7 +61,9 @@ class Model:
     bank_shapes = {field.name: field.shape[1:] for field in FIELDS if field.shape[:1] == ("bank",)}
 
     def __new__(cls, instances: list[JobShopInstance], options: Options | None = None):
-        """In a live shop time passes, which another program does; what they share is here."""
+        """The model of another program where the options ask for one; what live shops share is here."""
+        if options is not None and options.preemptive:
+            return PreemptiveModel(instances, options)
         if cls is Model and options is not None and options.live:
             cls = importlib.import_module(f"{__package__}.model_live").LiveModel
         return super().__new__(cls)
@@ -68,7 +72,9 @@ class Model:
         self.options = options or Options()
         self.objective = _one_objective(instances)
         self.costs = not all(instance.classic for instance in instances)
-        self.columns = COLUMNS + COST_COLUMNS * self.costs
+        self.limits = Limits(instances, self.options)
+        self.columns = COLUMNS + COST_COLUMNS * self.costs + ("setup_time",) * self.limits.setups
+        self.columns += ("action_mask",) * (self.costs or self.limits.setups)
         value = {self.objective: "cost"} if self.objective != "makespan" else {}
         self.outcome = {"makespan": "bound", **value, "decisions": "steps"}
         self.jobs = max(instance.jobs for instance in instances)
@@ -87,6 +93,8 @@ class Model:
         self.horizon = self.decisions = max(int(instance.operations.sum()) for instance in instances)
         if self.options.waits:  # each time for longer, until an operation ends or a job is released
             self.horizon += self.decisions + self.jobs
+            if self.limits.setups or self.limits.calendars:
+                self.horizon += self.limits.waits(self.jobs, self.decisions)
         self.program = PROGRAMS[self.options.observation]
 
     def _settings(self, terms: dict[str, int]) -> dict[str, int]:
@@ -101,31 +109,34 @@ class Model:
             "costs": int(self.costs),
             "makespan_cost": terms.get("makespan", 0),
             "lateness_cost": terms.get("max_lateness", 0),
-        }
+        } | self.limits.settings()
 
     @staticmethod
     def size_key(instance: JobShopInstance) -> tuple:
         """Instances with equal keys share one simulation without padding."""
         sizes = instance.jobs, instance.machines, instance.duration.shape[1]
-        return *sizes, _visits_once(instance), instance.objective, instance.classic
+        return *sizes, _visits_once(instance), instance.objective, instance.classic, *Limits.key(instance)
 
     def _spec(self) -> GraphSpec:
         costs, waits = self.costs, self.options.waits
-        job_costs = observe_costs.JOB_COSTS * costs
+        setups, calendars = self.limits.setups, self.limits.calendars
+        more = observe_costs.JOB_COSTS * costs + observe_limits.JOB_SETUP * setups
+        candidate = observe.CANDIDATE + observe_costs.CANDIDATE_COSTS * costs + observe_limits.CANDIDATE_SETUP * setups
         shared = dict(
-            resources=self.machines, actions=self.actions, resource=observe.MACHINE,
+            resources=self.machines, actions=self.actions,
+            resource=observe.MACHINE + observe_limits.MACHINE_WINDOWS * calendars,
             context=observe.CONTEXT + observe_costs.CONTEXT_COSTS * costs,
-            candidate=observe.CANDIDATE + observe_costs.CANDIDATE_COSTS * costs + observe_wait.WAITING * waits,
+            candidate=candidate + observe_limits.CANDIDATE_WINDOWS * calendars + observe_wait.WAITING * waits,
         )  # fmt: skip
         if self.options.observation == "jobs":
             edges = self.jobs * (self.machines if self.complete else self.route)
             return GraphSpec(
-                works=self.jobs, edges=edges, work=observe.JOB + job_costs, assignment=observe.OPERATION_EDGE,
+                works=self.jobs, edges=edges, work=observe.JOB + more, assignment=observe.OPERATION_EDGE,
                 complete=self.complete, **shared,
             )  # fmt: skip
         nodes = self.jobs * self.route
         return GraphSpec(
-            works=nodes, edges=nodes, work=observe_operations.OPERATION + job_costs,
+            works=nodes, edges=nodes, work=observe_operations.OPERATION + more,
             assignment=observe_operations.MACHINE_EDGE,
             precedences=2 * nodes, precedence=observe_operations.ARC, static=("assignment", "assignment_attr"),
             **shared,
@@ -146,11 +157,14 @@ class Model:
             "work_feature": len(spec.work), "resource_feature": len(spec.resource),
             "context_feature": len(spec.context), "edge_feature": len(spec.assignment),
             "candidate_feature": len(spec.candidate), "arc_feature": len(spec.precedence),
+            **self.limits.sizes(self.jobs, self.machines, self.actions),
         }  # fmt: skip
 
     def fits(self, instance: JobShopInstance) -> bool:
         """Whether an instance is within the padded sizes, and is about the same objective."""
         if instance.objective != self.objective or not (self.costs or instance.classic):
+            return False
+        if not self.limits.fits(instance):
             return False
         fits = instance.jobs <= self.jobs and instance.machines <= self.machines
         fits = fits and instance.duration.shape[1] <= self.route and _count(instance).max() <= self.longest_queue
@@ -169,6 +183,9 @@ class Model:
         n, route, m = instance.jobs, instance.duration.shape[1], instance.machines
         if not self.fits(instance):
             without = "" if self.costs else ", without due dates or weights"
+            without += (
+                f", {self.limits.families} families with setup times and {self.limits.windows} windows of a machine"
+            )
             raise OptionError(
                 f"instance {instance.name} ({n} jobs, {m} machines, routes of up to {route}, {instance.objective}) "
                 f"does not fit one made for {self.jobs} jobs, {self.machines} machines, routes of up to {self.route}, "
@@ -181,7 +198,7 @@ class Model:
         slots = instance.machine if self.complete else np.broadcast_to(np.arange(route), real.shape)
         one = dict(
             jobs=n, machines=m, initial_bound=bound,
-            worst_makespan=max(int(instance.release.max()) + content.sum(), bound),
+            worst_makespan=max(instance.latest_end, bound),
         )  # fmt: skip
         arrays = dict(
             operations=instance.operations, duration=instance.duration, machine=instance.machine,
@@ -189,7 +206,7 @@ class Model:
             of_machine=np.stack([load, _count(instance), head, tail], axis=1),
         )  # fmt: skip
         row = {name: np.asarray(value, np.int32) for name, value in one.items()}
-        for name, array in (arrays | self._cost_arrays(instance)).items():
+        for name, array in (arrays | self._cost_arrays(instance) | self.limits.arrays(instance)).items():
             row[name] = self._pad(name, np.asarray(array, np.int32))
         row["cost_scale"] = np.asarray([instance.scale, instance.worst_cost], np.int64)
         row["means"] = _means(instance)
@@ -204,7 +221,7 @@ class Model:
 
     def _pad(self, name: str, array: np.ndarray) -> np.ndarray:
         shape = self.bank_shapes[name]
-        padded = np.full([self.sizes[axis] for axis in shape], -1 if name == "machine" else 0, np.int32)
+        padded = np.full([self.sizes[axis] for axis in shape], -1 if name in ("machine", "window") else 0, np.int32)
         padded[tuple(slice(0, length) for length in array.shape)] = array
         return padded
 

@@ -51,6 +51,8 @@ class LiveModel(Model):
     def _finish(self, instances: list[JobShopInstance]) -> None:
         """Sizes, settings and program; see Model."""
         options = self.options
+        if self.limits.setups or self.limits.calendars:
+            raise OptionError("a live shop knows no setup times and no windows: leave the live options out")
         self.repeatable = options.noise == "none" and options.uptime == 0 and not options.reveal
         self.outcome = self.outcome | {"deadlock": "deadlock"}
         self.actions = self.jobs + self.machines * (options.buffers == "swap") + options.waits

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..core.errors import OptionError, UnknownNameError
+from .setups import bound as limited_bound
 
 if TYPE_CHECKING:
     from .instance import JobShopInstance
@@ -127,10 +128,14 @@ def scale(instance: "JobShopInstance") -> int:
 
 
 def makespan_bound(instance: "JobShopInstance") -> int:
-    """Taillard's (1993) lower bound of the makespan: the longest job, or a machine between its head and tail."""
+    """Taillard's (1993) lower bound of the makespan: the longest job, or a machine between its head and tail.
+
+    Setup times and windows add to it, see ``setups.bound``.
+    """
     head, load, tail = machine_bounds(instance)
     longest = (instance.release + instance.duration.sum(axis=1, dtype=np.int64)).max()
-    return int(max(longest, (head + load + tail).max()))
+    bound = int(max(longest, (head + load + tail).max()))
+    return max(bound, limited_bound(instance, head, tail)) if instance.limited else bound
 
 
 def machine_bounds(instance: "JobShopInstance") -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -12,7 +12,9 @@ import warp as wp
 from ..core.features import clip
 from ..core.graph import Feature
 from .observe_costs import show_candidate_costs, show_context_costs, show_job_costs
+from .observe_limits import show_job_setup, show_limits
 from .observe_wait import show_wait
+from .simulator_limits import soonest
 from .simulator_state import ARRIVAL, BOUND, LATEST, TAIL, WAITING, WAITING_WORK, State
 
 JOB = (
@@ -135,7 +137,7 @@ def survey_machines(s: State, i: int):
                 s.machine_survey[i, next, WAITING_WORK] = (
                     s.machine_survey[i, next, WAITING_WORK] + s.processing_time[i, j]
                 )
-            arrival = s.earliest_start[i, j]
+            arrival = soonest(s, i, j)
             for o in range(s.next_operation[i, j], s.operations[b, j]):
                 k = s.machine[b, j, o]
                 duration = s.duration[b, j, o]
@@ -153,7 +155,7 @@ def sharp_bound(s: State, i: int):
     bound = int(0)
     for j in range(s.jobs[b]):
         if s.next_machine[i, j] >= 0:
-            bound = wp.max(bound, s.earliest_start[i, j] + s.remaining_work[i, j])
+            bound = wp.max(bound, soonest(s, i, j) + s.remaining_work[i, j])
         else:
             bound = wp.max(bound, s.arrival[i, j])
     for k in range(s.machines[b]):
@@ -205,6 +207,8 @@ def show_job(s: State, i: int, j: int, bound: int, by_p: float, by_left: float):
     s.work[i, j, 14] = 1.0
     if s.costs == 1:
         show_job_costs(s, i, j, j, 15, by_p)
+    if s.setups == 1:
+        show_job_setup(s, i, j, j, 15 + 6 * s.costs, first, by_p)
     before = int(0)
     visits = int(0)
     for o in range(first, last):
@@ -348,6 +352,8 @@ def show_rest(s: State, i: int, total: int, bound: int, largest: int, by_p: floa
     show_context(s, i, total, count, largest, by_left)
     if s.waits == 1:
         show_wait(s, i, by_p)
+    if s.limited == 1:
+        show_limits(s, i, 8 + 7 * s.costs, 11, by_p)
     if s.costs == 1:
         show_candidate_costs(s, i, 8, by_p)
         show_context_costs(s, i, 6)

@@ -11,6 +11,7 @@ from ..core.features import clip
 from ..core.graph import Feature
 from .observe import clear_ended, show_rest, survey
 from .observe_costs import show_job_costs
+from .observe_limits import show_job_setup
 from .simulator_state import State
 
 OPERATION = (
@@ -101,6 +102,8 @@ def show_route(s: State, i: int, j: int, bound: int, by_p: float, by_left: float
             else:
                 for f in range(9, s.work.shape[2]):
                     s.work[i, v, f] = 0.0
+        if s.setups == 1:
+            show_job_setup(s, i, j, v, 9 + 6 * s.costs, o, by_p)
 
 
 @wp.func

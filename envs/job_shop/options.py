@@ -14,6 +14,8 @@ BUFFERS = ("unlimited", "none", "swap")  # in the order of the simulator's const
 INTERRUPTED = ("resume", "restart")
 NOISES = ("none", "gaussian", "lognormal", "gamma")
 MOST_PERCENT = 100_000  # of uptime and repair: a thousand times the mean processing time
+KNOWN = ("all", "operations")
+MAX_QUANTUM = 2**28
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Options:
     """
 
     world: ClassVar[frozenset[str]] = frozenset(
-        {"buffers", "uptime", "repair", "interrupted", "noise", "sigma", "reveal"}
+        {"buffers", "uptime", "repair", "interrupted", "noise", "sigma", "reveal", "preemptive", "known"}
     )
 
     construction: str | float = option(
@@ -50,24 +52,33 @@ class Options:
     interrupted: str = option("resume", "what a shutdown does to the operation that runs: resume, or restart it")
     noise: str = option("none", "on processing times: none, gaussian, lognormal, gamma")
     sigma: float = option(0.0, "spread of the noise, a share of the estimate")
-    reveal: bool = option(False, "live: jobs are unknown before their release")
+    reveal: bool = option(False, "live and preemptive: jobs are unknown before their release")
     safety: bool = option(True, "buffers none: only moves after which the shop can be emptied; False: deadlocks happen")
+    preemptive: bool = option(
+        False, "one machine may be taken away from a job at any event; an action says which job runs until the next one"
+    )
+    quantum: int = option(0, "preemptive: the longest time a job runs until the next decision; 0: until an event")
+    known: str = option(
+        "all", "preemptive: lengths that are known, all or operations (of each job that of its operation at hand alone)"
+    )
 
     def __post_init__(self):
-        for name in ("forced_moves", "reveal", "safety"):
+        for name in ("forced_moves", "reveal", "safety", "preemptive"):
             object.__setattr__(self, name, as_bool(name, getattr(self, name)))
         _as_delta(self.construction)
         for name, known in (
             ("observation", OBSERVATIONS), ("buffers", BUFFERS), ("interrupted", INTERRUPTED), ("noise", NOISES),
+            ("known", KNOWN),
         ):  # fmt: skip
             one_of(name, getattr(self, name), known)
-        for name in ("uptime", "repair"):
-            object.__setattr__(self, name, as_integer(name, getattr(self, name), 0, MOST_PERCENT))
+        for name, most in (("uptime", MOST_PERCENT), ("repair", MOST_PERCENT), ("quantum", MAX_QUANTUM)):
+            object.__setattr__(self, name, as_integer(name, getattr(self, name), 0, most))
         object.__setattr__(self, "sigma", as_number("sigma", self.sigma, 0, MAX_SIGMA))
-        self._check_together()
+        self._check_live()
+        self._check_preemptive()
 
-    def _check_together(self) -> None:
-        """Refuse what cannot be had at the same time."""
+    def _check_live(self) -> None:
+        """Refuse what cannot be had at the same time, or in a live shop."""
         if self.sigma > 0 and self.noise == "none":
             raise OptionError("sigma needs a noise: give --noise gaussian, or another")
         if (self.uptime > 0) != (self.repair > 0):
@@ -86,6 +97,22 @@ class Options:
         if self.observation != "jobs":
             raise OptionError(f"observation in {live} must be jobs, got {self.observation!r}")
 
+    def _check_preemptive(self) -> None:
+        """Refuse what says nothing with, or without, preemption."""
+        if not self.preemptive:
+            given = {"quantum": self.quantum != 0, "known": self.known != "all"}
+            for name in (name for name, used in given.items() if used):
+                raise OptionError(f"{name} {getattr(self, name)!r} says nothing without preemptive")
+            return
+        if self.construction not in ("active", "non-delay") or self.observation != "jobs":
+            raise OptionError(
+                "preemptive builds no schedule by construction and is seen as jobs: leave construction at active or "
+                f"non-delay and observation at jobs, got {self.construction!r} and {self.observation!r}"
+            )
+        others = [name for name in self._events() if name != "reveal"]
+        if others:
+            raise OptionError(f"preemptive knows no {others[0]}: leave it out")
+
     def _events(self) -> list[str]:
         """What makes it a live shop."""
         named = {
@@ -97,7 +124,7 @@ class Options:
     @property
     def live(self) -> bool:
         """Whether time passes, since something happens that a planner cannot place as it likes."""
-        return bool(self._events())
+        return bool(self._events()) and not self.preemptive
 
     @property
     def delta(self) -> float | None:

@@ -4,10 +4,13 @@ import numpy as np
 
 from ..core.errors import DispatchGymError
 from ..core.text import LineReader
+from .calendars import MAX_WINDOWS, first_problem
 from .objective import NEED_DUE_DATES, parse_objective
+from .setups import MAX_CELLS
 
 MAX_OPERATIONS = 1_000_000  # jobs x longest route, so it caps the padded arrays as well
-CLOSING = ("release", "due", "weight", "objective")  # lines that may follow the jobs
+MAX_TIME = 2**28  # all work, done one after the other, ends before, so int32 sums cannot overflow
+CLOSING = ("release", "due", "weight", "objective", "family", "setup")  # lines that may follow the jobs, once each
 
 
 class ShopReader(LineReader):
@@ -84,15 +87,66 @@ class ShopReader(LineReader):
         while (line := self.optional()) is not None:
             word, _, rest = line.replace("\t", " ").partition(" ")
             word = word.lower()
-            if word not in CLOSING or word in found:
-                left = ", ".join(repr(name) for name in CLOSING if name not in found)
-                self.fail(f"expected the end{f' or {left}' if left else ''} after {jobs} jobs, found another line")
-            found[word] = self.objective(rest) if word == "objective" else self.dates(rest, jobs, word)
+            if word == "window":
+                self.window(rest, found.setdefault("windows", [[] for _ in range(self.machines)]))
+                continue
+            if word not in CLOSING or word in lines:
+                left = ", ".join(repr(name) for name in (*CLOSING, "window") if name not in lines)
+                self.fail(f"expected the end or {left} after {jobs} jobs, found another line")
             lines[word] = self.number
+            if word == "setup":
+                found["setup"] = self.setup(rest, jobs, found.get("setup_family"))
+            elif word == "family":
+                found["setup_family"] = self.family(rest, jobs, "setup" in found)
+            else:
+                found[word] = self.objective(rest) if word == "objective" else self.dates(rest, jobs, word)
+        if "setup_family" in found and "setup" not in found:
+            self.number = lines["family"]
+            self.fail("families of jobs say nothing without setup times")
         if "due" not in found and NEED_DUE_DATES & set(parse_objective(found.get("objective", "makespan"))):
             self.number = lines["objective"]
             self.fail("this objective needs due dates")
         return found, lines
+
+    def family(self, rest: str, jobs: int, late: bool) -> np.ndarray:
+        """The family of each job, (jobs,) int64; it has to be known before the setup times are read."""
+        if late:
+            self.fail("the families of the jobs must stand before the setup times")
+        return self.dates(rest, jobs, "family")
+
+    def setup(self, rest: str, jobs: int, family: np.ndarray | None) -> np.ndarray:
+        """The section of setup times, (machines, families + 1, families) int64."""
+        if rest.strip():
+            self.fail("expected nothing behind the word setup in this line")
+        families = jobs if family is None else int(family.max()) + 1
+        if self.machines * (families + 1) * families > MAX_CELLS:
+            self.fail(f"{families} families on {self.machines} machines: expected at most {MAX_CELLS} setup times")
+        table = np.zeros((self.machines, families + 1, families), np.int64)
+        for machine in range(self.machines):
+            for before in range(families + 1):
+                what = f"family {before - 1}" if before else "the initial state"
+                row = self.integers(self.line(f"the setup times of machine {machine} from {what}"), families)
+                if len(row) != families:
+                    self.fail(f"machine {machine}, from {what}: expected {families} setup times, found {len(row)}")
+                if max(row) > MAX_TIME:
+                    self.fail(f"machine {machine}, from {what}: setup {max(row)} is not 0 to {MAX_TIME}")
+                table[machine, before] = row
+        return table
+
+    def window(self, rest: str, windows: list[list]) -> None:
+        """Add the windows of one machine."""
+        numbers = self.integers(rest, 2 * MAX_WINDOWS + 1)
+        if len(numbers) < 3 or len(numbers) % 2 == 0:
+            self.fail(f"expected a machine and pairs of start and end of its windows, found {len(numbers)} numbers")
+        machine, pairs = numbers[0], list(zip(numbers[1::2], numbers[2::2], strict=True))
+        if machine >= self.machines:
+            self.fail(f"machine {machine} is not one of the machines 0 to {self.machines - 1}")
+        if windows[machine]:
+            self.fail(f"the windows of machine {machine} stand in another line already")
+        problem = first_problem(pairs, MAX_TIME)
+        if problem:
+            self.fail(f"machine {machine}: {problem}")
+        windows[machine] = pairs
 
     def objective(self, text: str) -> str:
         """An objective that is known."""
@@ -112,6 +166,6 @@ class ShopReader(LineReader):
             rest = " ".join(token[1:] if token[0] == "-" and len(token) > 1 else token for token in tokens)
         numbers = self.integers(rest, jobs)
         if len(numbers) != jobs:
-            what = {"release": "release dates", "due": "due dates", "weight": "weights"}[word]
+            what = {"release": "release dates", "due": "due dates", "weight": "weights", "family": "families"}[word]
             self.fail(f"expected {jobs} {what}, found {len(numbers)}")
         return np.where(negative, -1, 1) * np.array(numbers, dtype=np.int64)

@@ -20,6 +20,7 @@ import warp as wp
 
 from ..core.rng import instance_of
 from .simulator_cost import account, begin_costs, reward_of_cost
+from .simulator_limits import begin_limits, bound_through, choose_limited, set_up, when_open
 from .simulator_state import COUNT, END, LATEST, LEAST_TAIL, LOAD, NODE, START, State
 from .simulator_wait import choose_now, put_off
 
@@ -37,7 +38,10 @@ def first_gap(s: State, i: int, k: int, arrival: int, duration: int):
     position = int(0)
     idle_from = int(0)
     while position < s.of_machine[s.instance[i], k, COUNT] - s.queue[i, k]:
-        if wp.max(arrival, idle_from) + duration <= s.timeline[i, k, position, START]:
+        begin = wp.max(arrival, idle_from)
+        if s.limited == 1:
+            begin = when_open(s, i, k, begin, duration)
+        if begin + duration <= s.timeline[i, k, position, START]:
             return position
         idle_from = s.timeline[i, k, position, END]
         position += 1
@@ -45,18 +49,22 @@ def first_gap(s: State, i: int, k: int, arrival: int, duration: int):
 
 
 @wp.func
-def gap_start(s: State, i: int, k: int, position: int, arrival: int):
+def gap_start(s: State, i: int, k: int, position: int, arrival: int, duration: int):
     """Start of an operation that takes a position found by ``first_gap``."""
-    if position == 0:
-        return arrival
-    return wp.max(arrival, s.timeline[i, k, position - 1, END])
+    begin = int(arrival)
+    if position > 0:
+        begin = wp.max(arrival, s.timeline[i, k, position - 1, END])
+    if s.limited == 1:
+        begin = when_open(s, i, k, begin, duration)
+    return begin
 
 
 @wp.func
 def start_of_next(s: State, i: int, j: int, k: int):
     """Insertion: earliest start of job j's next operation, on machine k."""
     arrival = s.arrival[i, j]
-    return gap_start(s, i, k, first_gap(s, i, k, arrival, s.processing_time[i, j]), arrival)
+    duration = s.processing_time[i, j]
+    return gap_start(s, i, k, first_gap(s, i, k, arrival, duration), arrival, duration)
 
 
 @wp.func
@@ -104,6 +112,8 @@ def choose(s: State, i: int):
         return choose_any(s, i)
     if s.waits == 1:
         return choose_now(s, i)
+    if s.limited == 1:
+        return choose_limited(s, i)
     completion = int(LATEST)
     focus = int(-1)
     for j in range(n):
@@ -191,7 +201,11 @@ def commit(s: State, i: int, j: int):
             if s.next_machine[i, other] == k or (other == j and s.next_machine[i, j] >= 0):
                 s.earliest_start[i, other] = start_of_next(s, i, other, s.next_machine[i, other])
     else:
-        bound = wp.max(bound, s.free[i, k] + s.load[i, k] + s.of_machine[b, k, LEAST_TAIL])
+        through = s.free[i, k] + s.load[i, k]
+        if s.limited == 1:
+            set_up(s, i, j, k)
+            through = bound_through(s, i, k)
+        bound = wp.max(bound, through + s.of_machine[b, k, LEAST_TAIL])
     s.bound[i] = bound
 
 
@@ -242,6 +256,8 @@ def reset(s: State, i: int):
     s.truncated[i] = wp.int8(0)
     s.illegal[i] = wp.int8(0)
     s.stale[i] = 1
+    if s.limited == 1:
+        begin_limits(s, i)
     if s.costs == 1:
         begin_costs(s, i)
         settle(s, i)

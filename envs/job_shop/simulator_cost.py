@@ -8,6 +8,7 @@ from typing import Any
 
 import warp as wp
 
+from .simulator_limits import soonest
 from .simulator_state import DUE, FLOW, LATE, TARDY, WEIGHT, State
 
 
@@ -15,7 +16,7 @@ from .simulator_state import DUE, FLOW, LATE, TARDY, WEIGHT, State
 def earliest_completion(s: State, i: int, j: int):
     """When job j is complete at the earliest, its route after the next operation taken without waiting."""
     if s.next_machine[i, j] >= 0:
-        return s.earliest_start[i, j] + s.remaining_work[i, j]
+        return soonest(s, i, j) + s.remaining_work[i, j]
     return s.arrival[i, j]
 
 

@@ -21,6 +21,9 @@ SURVEY_KINDS = 5
 # Kinds of job_costs: two numbers of a job, and what a unit of time in the shop, a unit of tardiness and lateness cost.
 DUE, WEIGHT, FLOW, TARDY, LATE = (wp.constant(kind) for kind in range(5))
 COST_KINDS = 5
+# Kinds of machine_setup: the row of setup that the machine stands at, and the least setups still to come there.
+TURNED, LEAST = (wp.constant(kind) for kind in range(2))
+SETUP_KINDS = 2
 DISTANT = 2**28  # due date of a job without one: no schedule of an instance lasts as long
 
 FIELDS = (
@@ -33,6 +36,9 @@ FIELDS = (
     Field("makespan_cost", "", "coefficient of the makespan in the objective"),
     Field("lateness_cost", "", "coefficient of the maximum lateness"),
     Field("costs", "", "1: there are due dates, weights or another objective than the makespan; 0: none of these"),
+    Field("limited", "", "1: there are setup times or windows"),
+    Field("setups", "", "1: there are setup times"),
+    Field("calendars", "", "1: there are windows"),
     # The bank of instances.
     Field("jobs", "bank", "number of jobs"),
     Field("machines", "bank", "number of machines"),
@@ -60,11 +66,20 @@ FIELDS = (
         "what rewards are a share of; objective of the schedule of worst_makespan",
         "int64",
     ),
+    # Setup times and windows; of length 0 without them.
+    Field(
+        "setup",
+        "bank setup_machine setup_row family",
+        "setup time into a job of a family: row 0 from the initial state, 1 + f from family f, the last one the least",
+    ),
+    Field("setup_family", "bank setup_job", "family of the job"),
+    Field("window", "bank window_machine window cost_pair", "start and end of the windows in order; -1 for none"),
     # What happened so far.
     Field("next_operation", "env job", "operation of each job that comes next; the route's length when done"),
     Field("free", "env machine", "completion of the last operation on the machine"),
     Field("load", "env machine", "processing time still to come on the machine"),
     Field("queue", "env machine", "operations still to come on the machine"),
+    Field("machine_setup", "env setup_machine setup_kind", "TURNED and LEAST of the machine, kinds above"),
     Field("start", "env job operation", "start of each committed operation"),
     Field("left", "env", "operations not yet committed"),
     Field("bound", "env", "lower bound of the makespan; the makespan itself at the end"),
@@ -93,6 +108,7 @@ FIELDS = (
     Field("operation_due_date", "env action_cost", "due date of the next operation"),
     Field("slack", "env action_cost", "due date minus decision time minus remaining work"),
     Field("weight", "env action_cost", "weight of the job"),
+    Field("setup_time", "env action_setup", "of the next operation if it comes next on its machine"),
     Field("action_mask", "env action", "1: the job is a candidate", "int8"),
     # The observation (see observe.py).
     Field("stale", "env", "1: the observation still shows another episode"),

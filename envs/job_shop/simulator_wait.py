@@ -7,6 +7,7 @@ their release or when another one ends can be made in this way, so optimal ones 
 
 import warp as wp
 
+from .simulator_limits import start_behind
 from .simulator_state import LATEST, State
 
 
@@ -19,6 +20,8 @@ def choose_now(s: State, i: int):
         k = s.next_machine[i, j]
         if k >= 0:
             s.earliest_start[i, j] = wp.max(wp.max(s.arrival[i, j], s.free[i, k]), s.hold[i, j])
+            if s.limited == 1:
+                s.earliest_start[i, j] = start_behind(s, i, j, k, s.hold[i, j])
             time = wp.min(time, s.earliest_start[i, j])
     later = int(0)
     count = int(0)

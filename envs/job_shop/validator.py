@@ -7,6 +7,8 @@ from ..core.checking import listed, overlaps, report
 from ..core.schedule import Schedule, Violation
 from .instance import JobShopInstance
 from .objective import parse_objective
+from .validator_limits import check_setups, check_windows, total_setup_time
+from .validator_preemptive import check_pieces
 
 
 def check(instance: JobShopInstance, schedule: Schedule) -> list[Violation]:
@@ -22,6 +24,9 @@ def check(instance: JobShopInstance, schedule: Schedule) -> list[Violation]:
       operations between them are missing, the closest one that is there counts.
     - ``capacity``: a machine runs one operation at a time. An operation of length 0 (or less, which
       breaks ``duration``) occupies nothing and overlaps nothing.
+    - ``setup``, ``window``: where there are setup times or windows, see ``validator_limits.py``.
+
+    A schedule whose conditions say that it is preemptive is judged by ``check_pieces`` instead.
 
     Not checked: whether the schedule could be better, whether it is non-delay or active, whether jobs
     keep their due dates, which they need not, and whether ``schedule.instance`` is the instance given.
@@ -35,6 +40,8 @@ def check(instance: JobShopInstance, schedule: Schedule) -> list[Violation]:
         Every violation, in words; empty when the schedule is feasible. At most ``MAX_MESSAGES`` are
         listed for each rule, and one more then counts the rest.
     """
+    if schedule.conditions.get("preemptive"):
+        return check_pieces(instance, schedule)
     job, step = schedule.column("work"), schedule.column("step")
     known = (job >= 0) & (job < instance.jobs)
     known[known] = (step[known] >= 0) & (step[known] < instance.operations[job[known]])
@@ -46,6 +53,8 @@ def check(instance: JobShopInstance, schedule: Schedule) -> list[Violation]:
         *_release(instance, schedule),
         *_precedence(instance, schedule, rows),
         *_capacity(instance, schedule),
+        *(check_setups(instance, schedule) if instance.setup is not None else []),
+        *(check_windows(instance, schedule) if instance.windows is not None else []),
     ]
 
 
@@ -70,6 +79,7 @@ def metrics(instance: JobShopInstance, schedule: Schedule) -> dict[str, float | 
         and due date, in time units, which may be negative (0 when no job is there).
         Of jobs with weights moreover ``total_weighted_flow_time``, ``total_weighted_tardiness`` and
         ``weighted_number_tardy``, in which each job counts as often as its weight says.
+        Of shops with setup times moreover ``total_setup_time``, over all machines, in time units.
         Of a mix of these as the objective, its value under its own name.
     """
     # Python integers: sums of hostile 64-bit numbers must not wrap around
@@ -89,6 +99,8 @@ def metrics(instance: JobShopInstance, schedule: Schedule) -> dict[str, float | 
     terms = parse_objective(instance.objective)
     value = sum(coefficient * result[name] for name, coefficient in terms.items())
     shown = {n: v for n, v in result.items() if instance.weighted or "weighted" not in n or n in terms}
+    if instance.setup is not None:
+        shown["total_setup_time"] = total_setup_time(instance, schedule)
     return shown | {instance.objective: value}
 
 

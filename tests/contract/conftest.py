@@ -40,6 +40,10 @@ LATE_SHOPS = ["tardiness-4x3:0-3", "tardiness-6x2-12:0-1", "single-9-8-2:1"]
 RESTARTS = {"uptime": 9000, "repair": 300, "interrupted": "restart", "noise": "gamma", "sigma": 0.2}
 DYNAMIC_SHOPS = ["dynamic-5x3:0-2", "dynamic-4x2-120:0-1"]
 BUSY_SHOPS = ["dynamic-8x3-200:0-2", "dynamic-9x2-150:0-1"]  # in which there is always something to decide
+LIMITED_SHOPS = ["setup-4x3:0-1", "maintenance-3x4:0-1", "setup-maintenance-4x2:0"]
+CHAINS = ["revealed-6:0-1", "revealed-8-2:0", "revealed-9-1:0"]
+LATE_SINGLES = ["weighted-single-7-6-4:0-1", "weighted-single-6-8-2:0"]
+LIMITED_LATE_SHOPS = ["setup-tardiness-4x2:0-1", "setup-maintenance-tardiness-4x2:0"]
 
 CLUSTERS = ["plateau", "hosts-3:0-1", "affinity-4-20:0", "hosts-6:3"]
 MACROS = ["small:1", "small:3", "plateau", "hosts-8:2"]  # there are some in each, in the first two for long
@@ -120,6 +124,13 @@ FAMILIES = {
         dated("dynamic-7x3-200", BUSY_SHOPS, construction="non-delay", reveal=True, forced_moves=False),
         dated("dynamic-flow-5x3-200", ["dynamic-flow-6x3-200:0-3"], buffers="none", forced_moves=False, **RESTARTS),
         Setting({"buffers": "swap", "safety": False, "noise": "gaussian", "sigma": 0.3}, SHOPS[2:]),
+        dated("setup-4x3", LIMITED_SHOPS, construction=0.2),
+        dated("maintenance-4x3", construction="insertion", forced_moves=False),
+        dated("setup-maintenance-tardiness-4x3", construction="wait", forced_moves=False),
+        dated("setup-weighted-single-7", construction="active", observation="operations"),
+        dated("revealed-6", CHAINS, preemptive=True),
+        dated("revealed-6", CHAINS, preemptive=True, quantum=4, known="operations", reveal=True, forced_moves=False),
+        dated("weighted-single-5", preemptive=True, quantum=30),
     ],
     "soc": [
         planned(),
@@ -165,6 +176,10 @@ FAMILIES = {
 }
 
 DUE_DATE_RULES = {"edd", "odd", "mdd", "mod", "wmdd", "psk", "mddc", "atc", "covert", "slack", "slack/op", "cr"}
+SETUP_RULES = {"sst", "sspt", "atcs"}
+PREEMPTIVE_RULES = {"srpt", "srpt/op", "srpt/served", "setf", "rr", "clairvoyant"}
+NOT_PREEMPTIVE = {"cp-sat", "dp"}
+NOT_LIVE = {*SETUP_RULES, *PREEMPTIVE_RULES, "cp-sat", "dp"}
 PLANNERS = {"pilot", "lookahead", "best-rule"}
 VM_PLANNERS = {"swap", "beam", "repack", "pop", "patterns", "mip-reduced", "mip"}
 MACRO_RULES = {"macro-greedy", "macro-quick"}
@@ -176,9 +191,16 @@ STUBBORN |= {"fcfs", "past-future", "edf-feasible", "moore-hodgson", "moore-hodg
 # Family: problems for its policies, small instances and the options of a world, and who cannot take them.
 PROBLEMS = {
     "job_shop": [
-        (SHOPS, {}, {*DUE_DATE_RULES, "wspt", "dp"}),
-        (LATE_SHOPS, {}, {"wspt", "dp"}),
-        (DYNAMIC_SHOPS, {"buffers": "swap", "noise": "gaussian", "sigma": 0.3}, {"cp-sat", "dp"}),
+        (SHOPS, {}, {*DUE_DATE_RULES, *SETUP_RULES, *PREEMPTIVE_RULES, "wspt", "dp"}),
+        (LATE_SHOPS, {}, {*SETUP_RULES, *PREEMPTIVE_RULES, "wspt", "dp"}),
+        (LIMITED_LATE_SHOPS, {}, {*PREEMPTIVE_RULES, "wspt", "dp"}),
+        (LATE_SINGLES, {"preemptive": True}, {*SETUP_RULES, *NOT_PREEMPTIVE, "setf", "rr", "clairvoyant"}),
+        (
+            CHAINS[:2],
+            {"preemptive": True, "known": "operations", "reveal": True, "quantum": 3},
+            {*DUE_DATE_RULES, *SETUP_RULES, *NOT_PREEMPTIVE, "wspt", "srpt"},
+        ),
+        (DYNAMIC_SHOPS, {"buffers": "swap", "noise": "gaussian", "sigma": 0.3}, NOT_LIVE),
     ],
     "soc": [
         (GRAPHS, {}, set()),
