@@ -206,8 +206,9 @@ class Model:
             of_machine=np.stack([load, _count(instance), head, tail], axis=1),
         )  # fmt: skip
         row = {name: np.asarray(value, np.int32) for name, value in one.items()}
-        for name, array in (arrays | self._cost_arrays(instance) | self.limits.arrays(instance)).items():
-            row[name] = self._pad(name, np.asarray(array, np.int32))
+        arrays |= self._cost_arrays(instance) | self.limits.arrays(instance)
+        for name in arrays.keys() & self.bank_shapes.keys():  # a program has no fields for what it cannot do
+            row[name] = self._pad(name, np.asarray(arrays[name], np.int32))
         row["cost_scale"] = np.asarray([instance.scale, instance.worst_cost], np.int64)
         row["means"] = _means(instance)
         return row
