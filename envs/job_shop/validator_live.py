@@ -89,19 +89,21 @@ def _shutdowns(claim: Claim, shutdowns: Shutdowns) -> list[Violation]:
     until: dict[int, int] = {}
     for machine, last in zip(claim.machine.tolist(), claim.last.tolist(), strict=True):
         until[machine] = max(until.get(machine, 0), last)
-    windows = {k: shutdowns.windows(k, time) for k, time in until.items() if k >= 0}
-    listed_windows = {k: (begin.tolist(), end.tolist(), whole) for k, (begin, end, whole) in windows.items()}
+    windows = {}
+    for k in until.keys() - {-1}:
+        begin, end, whole = shutdowns.windows(k, until[k])
+        windows[k] = begin.tolist(), end.tolist(), whole, dict(zip(begin.tolist(), end.tolist(), strict=True))
     down, gaps = [], []
     for operation, (pieces, machine) in enumerate(zip(claim.pieces, claim.machine.tolist(), strict=True)):
         if machine >= 0:
-            begin, end, whole = listed_windows[machine]
+            begin, end, whole, window = windows[machine]
             name = claim.name(operation)
             if not whole and begin[-1] < max(last for _, last in pieces):
                 known = f"shutdowns of machine {machine} are not known after {begin[-1]}"
                 down.append(f"{name} ends at {claim.last[operation]}, but {known}")
                 continue
             down += _while_down(name, machine, pieces, begin, end)
-            gaps += _pauses(name, machine, pieces, dict(zip(begin, end, strict=True)))
+            gaps += _pauses(name, machine, pieces, window)
     return listed("shutdown", len(down), down) + listed("interruption", len(gaps), gaps)
 
 

@@ -11,7 +11,7 @@ from .conditions import Conditions
 from .instance import JobShopInstance
 
 NEVER = 2**30  # what would happen then or later does not
-MAX_SHUTDOWNS = 1_000_000  # of one machine; what comes after them is not known
+MAX_SHUTDOWNS = 100_000  # of one machine; what comes after them is not known
 STREAM = 0x73687574
 FIRST_BLOCK = 32
 

@@ -1,8 +1,10 @@
 """The judge of live schedules accepts what a slow clockwork plays, and names the rule that each broken one breaks."""
 
+import ast
 import math
 from bisect import bisect_right
 from dataclasses import replace
+from pathlib import Path
 from statistics import NormalDist
 
 import numpy as np
@@ -10,12 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import dispatchgym.envs.job_shop.validator as validator
 from dispatchgym.envs.core.errors import ScheduleError
 from dispatchgym.envs.core.schedule import Schedule, Violation
 from dispatchgym.envs.job_shop.instance import JobShopInstance
 from dispatchgym.envs.job_shop.validator import check, metrics
 
 WORK, STEP, RESOURCE, START, END = range(5)
+PLAYS = 150
 RULES = {
     "completeness", "assignment", "duration", "release", "precedence",
     "shutdown", "interruption", "capacity", "blocking", "swap",
@@ -177,13 +181,16 @@ class Clockwork:
         return found
 
 
-def random_instance(rng: np.random.Generator, most_jobs: int = 4, zero: bool = True) -> JobShopInstance:
-    """General routes: machines skipped and revisited, lengths of 0, releases."""
-    jobs, machines, longest = rng.integers(1, most_jobs + 1), rng.integers(1, 5), rng.integers(1, 5)
+def random_instance(rng: np.random.Generator, dense: bool = False) -> JobShopInstance:
+    """General routes: machines skipped and revisited, lengths of 0, releases; a dense one is a classic shop."""
+    if dense:
+        machine = np.stack([rng.permutation(3) for _ in range(4)])
+        return JobShopInstance("dense", 3, rng.integers(1, 9, (4, 3)), machine)
+    jobs, machines, longest = rng.integers(1, 5), rng.integers(1, 5), rng.integers(1, 5)
     routes = rng.integers(1, longest + 1, jobs)
     routes[rng.integers(jobs)] = longest
     there = np.arange(longest) < routes[:, None]
-    duration = np.where(there, rng.integers(0 if zero and rng.random() < 0.5 else 1, 9, (jobs, longest)), 0)
+    duration = np.where(there, rng.integers(rng.integers(2), 9, (jobs, longest)), 0)
     machine = np.where(there, rng.integers(0, machines, (jobs, longest)), -1)
     release = rng.integers(0, 15, jobs).astype(np.int32) if rng.random() < 0.5 else None
     return JobShopInstance("random", int(machines), duration.astype(np.int32), machine.astype(np.int32), release)
@@ -354,7 +361,7 @@ def go_on_late(schedule, clock, rng):
 
 def empty_piece(schedule, clock, rng):
     """A piece of length 0 at the end of a shutdown that begins as the operation ends."""
-    for operation, pieces in pieces_of(schedule).items():
+    for pieces in pieces_of(schedule).values():
         for begin, end in clock.down[pieces[-1][RESOURCE]]:
             if pieces[-1][END] == begin and pieces[-1][START] < begin:
                 return with_rows(schedule, [*schedule.entries.tolist(), [*pieces[-1][:START], end, end]])
@@ -431,8 +438,8 @@ def test_every_mutant_is_caught_and_every_original_accepted():
     rng = np.random.default_rng(7)
     caught = dict.fromkeys((mutation.__name__ for mutation, _ in MUTATIONS), 0)
     deadlocks = interrupted = 0
-    for _ in range(int(__import__('os').environ.get('PLAYS', 600))):
-        clock = Clockwork(random_instance(rng), random_conditions(rng), rng)
+    for _ in range(PLAYS):
+        clock = Clockwork(random_instance(rng, dense=rng.random() < 0.4), random_conditions(rng), rng)
         schedule = clock.play()
         deadlocks += not complete(schedule)
         interrupted += clock.interrupted
@@ -444,6 +451,212 @@ def test_every_mutant_is_caught_and_every_original_accepted():
             if mutant is not None:
                 assert rule in rules(mutant), (mutation.__name__, schedule, mutant, clock.down)
                 caught[mutation.__name__] += 1
-    assert min(caught.values()) >= 20, caught
-    assert deadlocks >= 20 and interrupted > 200
+    assert min(caught.values()) >= 5, caught
+    assert deadlocks >= 5 and interrupted > 50
     assert {rule for _, rule in MUTATIONS} == RULES
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_nonsense_is_reported_without_an_exception(data):
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    instance = random_instance(rng)
+    number = st.one_of(st.integers(-3, 8), st.integers(-(2**63), 2**63 - 1), st.sampled_from([2**63 - 1, -(2**63)]))
+    rows = data.draw(st.lists(st.tuples(*[number] * 5), max_size=8))
+    schedule = Schedule(instance, np.array(rows, dtype=np.int64).reshape(-1, 5), random_conditions(rng))
+    violations = check(instance, schedule)
+    assert all(isinstance(violation, Violation) and violation.rule in RULES for violation in violations)
+    assert isinstance(metrics(instance, schedule)["makespan"], int)
+    assert violations or len(rows) >= instance.operations.sum()
+
+
+def test_under_classic_conditions_it_judges_as_the_classic_validator():
+    rng = np.random.default_rng(3)
+    plain = {"buffers": "unlimited", "uptime": 0, "repair": 0, "noise": "none", "sigma": 0.0}
+    agreed = 0
+    for _ in range(80):
+        instance = random_instance(rng)
+        clock = Clockwork(instance, random_conditions(rng) | plain, rng)
+        schedule = clock.play()
+        mutants = [mutation(schedule, clock, rng) for mutation, _ in MUTATIONS]
+        for mutant in [schedule, *(mutant for mutant in mutants if mutant is not None)]:
+            live = {(v.rule, v.message) for v in check(instance, mutant) if v.rule != "capacity"}
+            known = {(v.rule, v.message) for v in check(instance, Schedule(instance, mutant.entries))}
+            assert live == {pair for pair in known if pair[0] != "capacity"}
+            assert ("capacity" in rules(mutant)) == any(rule == "capacity" for rule, _ in known)
+            agreed += 1
+    assert agreed > 500
+
+
+def test_a_condition_out_of_range_is_named():
+    instance = JobShopInstance("one", 1, [[2]], [[0]])
+    for conditions, words in (({"buffers": "some"}, "'buffers' must be one of"), ({"colour": 1}, "unknown condition")):
+        with pytest.raises(ScheduleError, match=words):
+            check(instance, Schedule(instance, [[0, 0, 0, 0, 2]], conditions))
+
+
+def shop(*routes: list[tuple[int, int]], machines: int = 3) -> JobShopInstance:
+    """A shop from the (machine, duration) pairs of its jobs."""
+    longest = max(map(len, routes))
+    machine = [[*(k for k, _ in route), *[-1] * (longest - len(route))] for route in routes]
+    duration = [[*(p for _, p in route), *[0] * (longest - len(route))] for route in routes]
+    return JobShopInstance("shop", machines, np.array(duration), np.array(machine))
+
+
+CROSS = shop([(0, 2), (1, 2)], [(1, 2), (0, 2)])
+ROUND = [[0, 0, 0, 0, 2], [1, 0, 1, 0, 2], [0, 1, 1, 2, 4], [1, 1, 0, 2, 4]]
+FLOW = shop([(0, 2), (1, 5)], [(0, 2), (1, 1)])
+QUEUE = [[0, 0, 0, 0, 2], [0, 1, 1, 2, 7], [1, 0, 0, 2, 4], [1, 1, 1, 7, 8]]
+
+
+@pytest.mark.parametrize(
+    ("instance", "conditions", "rows", "expected"),
+    [
+        (CROSS, {"buffers": "swap"}, ROUND, []),
+        (
+            CROSS,
+            {"buffers": "none"},
+            ROUND,
+            ["swap: at 2 jobs 0, 1 move in no order in which every machine is empty when it is entered"],
+        ),
+        # the one behind follows the one ahead at the same moment
+        (FLOW, {"buffers": "none"}, QUEUE, []),
+        (
+            shop([(0, 2), (1, 5)], [(0, 2), (1, 1)], [(0, 1)]),
+            {"buffers": "none"},
+            [*QUEUE, [2, 0, 0, 6, 7]],
+            ["blocking: operation 0 of job 2 starts on machine 0 at 6, where job 1 is from 2 to 7"],
+        ),
+        (shop([(0, 2), (1, 5)], [(0, 2), (1, 1)], [(0, 1)]), {"buffers": "none"}, [*QUEUE, [2, 0, 0, 7, 8]], []),
+        # also if it takes no time
+        (
+            shop([(0, 2), (1, 5)], [(0, 2), (1, 1)], [(0, 0)]),
+            {"buffers": "none"},
+            [*QUEUE, [2, 0, 0, 6, 6]],
+            ["blocking: operation 0 of job 2 starts on machine 0 at 6, where job 1 is from 2 to 7"],
+        ),
+        # a job whose next operation is missing stays
+        (
+            shop([(0, 2), (1, 5)], [(0, 2)]),
+            {"buffers": "none"},
+            [[0, 0, 0, 0, 2], [1, 0, 0, 5, 7]],
+            [
+                "completeness: operation 1 of job 0 is missing",
+                "blocking: operation 0 of job 1 starts on machine 0 at 5, where job 0 is from 0 for good",
+            ],
+        ),
+        # the next operation on the same machine
+        (shop([(0, 2), (0, 3), (1, 1)]), {"buffers": "none"}, [[0, 0, 0, 0, 2], [0, 1, 0, 4, 7], [0, 2, 1, 7, 8]], []),
+        # through an operation that takes no time, and out of the way of another one
+        (
+            shop([(0, 1), (1, 0), (2, 1)], [(2, 1), (0, 1)]),
+            {"buffers": "none"},
+            [[0, 0, 0, 0, 1], [0, 1, 1, 1, 1], [0, 2, 2, 1, 2], [1, 0, 2, 0, 1], [1, 1, 0, 1, 2]],
+            [],
+        ),
+        (
+            shop([(0, 1), (1, 0), (2, 1)], [(2, 1), (1, 0), (0, 1)]),
+            {"buffers": "swap"},
+            [[0, 0, 0, 0, 1], [0, 1, 1, 1, 1], [0, 2, 2, 1, 2], [1, 0, 2, 0, 1], [1, 1, 1, 1, 1], [1, 2, 0, 1, 2]],
+            [],
+        ),
+        (
+            shop([(0, 1), (1, 0), (2, 1)], [(2, 1), (1, 0), (0, 1)]),
+            {"buffers": "none"},
+            [[0, 0, 0, 0, 1], [0, 1, 1, 1, 1], [0, 2, 2, 1, 2], [1, 0, 2, 0, 1], [1, 1, 1, 1, 1], [1, 2, 0, 1, 2]],
+            ["swap: at 1 jobs 0, 1 move in no order in which every machine is empty when it is entered"],
+        ),
+    ],
+)
+def test_words_of_blocking(instance, conditions, rows, expected):
+    found = check(instance, Schedule(instance, np.array(rows), conditions))
+    assert [str(violation) for violation in found] == expected
+
+
+# machine 0 is down from 5 to 7, from 19 to 20, and later
+RESUME = {"uptime": 100, "repair": 60, "seed": 1}
+RESTART = RESUME | {"interrupted": "restart"}
+
+
+@pytest.mark.parametrize(
+    ("conditions", "rows", "expected"),
+    [
+        (RESUME, [[0, 0, 0, 3, 5], [0, 0, 0, 7, 10], [1, 0, 0, 10, 15]], []),
+        (RESTART, [[0, 0, 0, 3, 5], [0, 0, 0, 7, 12], [1, 0, 0, 12, 17]], []),
+        # what ends as the shutdown begins is not touched by it
+        (RESUME, [[0, 0, 0, 0, 5], [1, 0, 0, 7, 12]], []),
+        (
+            RESUME,
+            [[0, 0, 0, 0, 5], [1, 0, 0, 5, 10]],
+            ["shutdown: operation 0 of job 1 starts at 5, while machine 0 is down from 5 to 7"],
+        ),
+        (
+            RESUME,
+            [[0, 0, 0, 3, 8], [1, 0, 0, 8, 13]],
+            ["shutdown: operation 0 of job 0 runs from 3 to 8, but machine 0 is down from 5 to 7"],
+        ),
+        (
+            RESUME,
+            [[0, 0, 0, 3, 5], [0, 0, 0, 6, 9], [1, 0, 0, 9, 14]],
+            [
+                "shutdown: operation 0 of job 0 goes on at 6, while machine 0 is down from 5 to 7",
+                "interruption: operation 0 of job 0 pauses from 5 to 6, but machine 0 is down from 5 to 7",
+            ],
+        ),
+        (
+            RESUME,
+            [[0, 0, 0, 3, 5], [0, 0, 0, 8, 11], [1, 0, 0, 11, 16]],
+            ["interruption: operation 0 of job 0 pauses from 5 to 8, but machine 0 is down from 5 to 7"],
+        ),
+        (
+            RESUME,
+            [[0, 0, 0, 7, 9], [0, 0, 0, 10, 13], [1, 0, 0, 0, 5]],
+            ["interruption: operation 0 of job 0 pauses from 9 to 10, but no shutdown of machine 0 begins at 9"],
+        ),
+        (
+            RESUME,
+            [[0, 0, 0, 0, 5], [0, 0, 0, 7, 7], [1, 0, 0, 7, 12]],
+            ["interruption: operation 0 of job 0 has a piece of length 0 at 7"],
+        ),
+        (
+            RESUME,
+            [[0, 0, 0, 3, 5], [0, 0, 0, 7, 11], [1, 0, 0, 11, 16]],
+            ["duration: operation 0 of job 0 runs for 6 in 2 pieces, instead of 5"],
+        ),
+        (
+            RESTART,
+            [[0, 0, 0, 3, 5], [0, 0, 0, 7, 10], [1, 0, 0, 10, 15]],
+            ["duration: operation 0 of job 0 runs for 3 in its last piece, instead of 5"],
+        ),
+        (
+            RESTART,
+            [[0, 0, 0, 0, 5], [0, 0, 0, 7, 12], [1, 0, 0, 12, 17]],
+            ["duration: operation 0 of job 0 runs for 5 before its last piece, but 5 completes it"],
+        ),
+        # what is interrupted keeps its machine
+        (
+            RESUME,
+            [[0, 0, 0, 3, 5], [0, 0, 0, 7, 10], [1, 0, 0, 7, 12]],
+            ["capacity: machine 0 has operation 0 of job 0 from 3 to 10 and operation 0 of job 1 from 7 to 12"],
+        ),
+    ],
+)
+def test_words_of_shutdowns(conditions, rows, expected):
+    pair = JobShopInstance("pair", 1, np.array([[5], [5]]), np.array([[0], [0]]))
+    found = check(pair, Schedule(pair, np.array(rows), conditions))
+    assert [str(violation) for violation in found] == expected
+
+
+def test_what_is_later_than_all_known_shutdowns_is_said():
+    single = JobShopInstance("single", 1, np.array([[1]]), np.array([[0]]))
+    late = Schedule(single, [[0, 0, 0, 2**29, 2**29 + 1]], {"uptime": 1, "repair": 1})
+    assert [str(v).split(",")[0] for v in check(single, late)] == ["shutdown: operation 0 of job 0 ends at 536870913"]
+    assert "are not known after" in str(check(single, late)[0])
+
+
+@pytest.mark.parametrize("room", ["live", "claim", "order", "world"])
+def test_it_imports_no_simulator(room):
+    tree = ast.parse(Path(validator.__file__).with_name(f"validator_{room}.py").read_text())
+    imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level}
+    allowed = {"core.checking", "core.schedule", "core.noise", "conditions", "instance"}
+    assert all(name is None or name in allowed or name.startswith("validator") for name in imported)
