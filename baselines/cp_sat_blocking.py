@@ -79,8 +79,8 @@ def solve_blocking(
         standing: who is where at time 0; an empty shop when left out. From there it may be that no schedule exists.
 
     Returns:
-        The answer; its schedule, under the condition ``buffers``, is None if none was found in time, or if there is
-        none (status ``"infeasible"``).
+        The answer. From an empty shop there is one however short the time, if only to let the jobs pass one after
+        another; else its schedule is None if none was found in time, or if there is none (status ``"infeasible"``).
 
     Raises:
         OptionError: for an argument outside of what it accepts.
@@ -97,8 +97,8 @@ def solve_blocking(
     ends = [row[-1] + length for row, length in zip(problem.starts, _last(instance), strict=True)]
     minimise_cost(problem.model, instance, ends, problem.horizon, shortest)
     bound = cost_bound(instance, shortest)
-    if whole and buffers != "unlimited":
-        _hint_one_after_another(problem, instance)
+    order = _one_after_another(instance) if whole else []
+    _hint(problem, instance, order)
     solver = cp_model.CpSolver()
     solver.parameters.max_time_in_seconds = float(time_limit)
     solver.parameters.random_seed = int(seed)
@@ -109,15 +109,12 @@ def solve_blocking(
         raise RuntimeError(f"CP-SAT refuses the model of {instance.name}: {problem.model.validate()}")
     if math.isfinite(solver.best_objective_bound) and status != cp_model.INFEASIBLE:
         bound = max(bound, math.ceil(solver.best_objective_bound - 1e-6))
-    if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+    if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+        order = _order(solver, problem)
+    elif not order or status == cp_model.INFEASIBLE:
         name = "infeasible" if status == cp_model.INFEASIBLE else "unknown"
         return CpSatAnswer(None, None, bound, name, time.perf_counter() - began)
-    order = [
-        (solver.value(start), solver.value(problem.ranks[job][step]) if problem.ranks else 0, job, step)
-        for job, row in enumerate(problem.starts)
-        for step, start in enumerate(row)
-    ]
-    starts = _shift_left(instance, buffers, standing, [(job, step) for *_, job, step in sorted(order)])
+    starts = _shift_left(instance, buffers, standing, order)
     completion = np.array([row[-1] for row in starts]) + np.array(_last(instance))
     objective = cost(instance, completion)
     name = "optimal" if status == cp_model.OPTIMAL or objective == bound else "feasible"
@@ -207,17 +204,31 @@ def _rank(problem: _Model, instance: JobShopInstance, buffers: str, standing: St
                 model.add_bool_or(literal)  # who is there already comes first
 
 
-def _hint_one_after_another(problem: _Model, instance: JobShopInstance) -> None:
-    """Hint that each job passes through an empty shop, so that there always is a schedule."""
-    now = rank = 0
-    for job in np.lexsort((np.arange(instance.jobs), instance.release)).tolist():
+def _one_after_another(instance: JobShopInstance) -> list[tuple[int, int]]:
+    """Each job passes through an empty shop, in order of release: the (job, step) in order."""
+    jobs = np.lexsort((np.arange(instance.jobs), instance.release)).tolist()
+    return [(job, step) for job in jobs for step in range(int(instance.operations[job]))]
+
+
+def _hint(problem: _Model, instance: JobShopInstance, order: list[tuple[int, int]]) -> None:
+    """Hint that every operation starts as soon as the one before it in some order is over."""
+    now = 0
+    for rank, (job, step) in enumerate(order):
         now = max(now, int(instance.release[job]))
-        for step, start in enumerate(problem.starts[job]):
-            problem.model.add_hint(start, now)
-            now += int(instance.duration[job, step])
-            if problem.ranks:
-                problem.model.add_hint(problem.ranks[job][step], rank)
-                rank += 1
+        problem.model.add_hint(problem.starts[job][step], now)
+        if problem.ranks:
+            problem.model.add_hint(problem.ranks[job][step], rank)
+        now += int(instance.duration[job, step])
+
+
+def _order(solver: "cp_model.CpSolver", problem: _Model) -> list[tuple[int, int]]:
+    """The (job, step) by start, then by rank."""
+    found = [
+        (solver.value(start), solver.value(problem.ranks[job][step]) if problem.ranks else 0, job, step)
+        for job, row in enumerate(problem.starts)
+        for step, start in enumerate(row)
+    ]
+    return [(job, step) for *_, job, step in sorted(found)]
 
 
 def _shift_left(
