@@ -64,6 +64,7 @@ def solve_blocking(
     seed: int = 0,
     workers: int = 1,
     standing: Standing | None = None,
+    hint: list[tuple[int, int]] | None = None,
 ) -> CpSatAnswer:
     """Minimise the objective of a job shop whose machines have no room between them.
 
@@ -77,10 +78,12 @@ def solve_blocking(
         seed: the solver's random seed, 0 to 2**31 - 1.
         workers: number of solver threads, at least 1.
         standing: who is where at time 0; an empty shop when left out. From there it may be that no schedule exists.
+        hint: every (job, step) in an order of starts to begin with; from an empty shop the jobs one after another when
+            left out. Of one that cannot be kept nothing is made.
 
     Returns:
-        The answer. From an empty shop there is one however short the time, if only to let the jobs pass one after
-        another; else its schedule is None if none was found in time, or if there is none (status ``"infeasible"``).
+        The answer. Where there was something to begin with there is one however short the time; else its schedule is
+        None if none was found in time, or if there is none (status ``"infeasible"``).
 
     Raises:
         OptionError: for an argument outside of what it accepts.
@@ -97,8 +100,10 @@ def solve_blocking(
     ends = [row[-1] + length for row, length in zip(problem.starts, _last(instance), strict=True)]
     minimise_cost(problem.model, instance, ends, problem.horizon, shortest)
     bound = cost_bound(instance, shortest)
-    order = _one_after_another(instance) if whole else []
-    _hint(problem, instance, order)
+    order = _one_after_another(instance) if whole and hint is None else hint
+    starts = None if order is None else _shift_left(instance, buffers, standing, order)
+    if starts is not None:
+        _add_hint(problem, starts, order)
     solver = cp_model.CpSolver()
     solver.parameters.max_time_in_seconds = float(time_limit)
     solver.parameters.random_seed = int(seed)
@@ -110,11 +115,10 @@ def solve_blocking(
     if math.isfinite(solver.best_objective_bound) and status != cp_model.INFEASIBLE:
         bound = max(bound, math.ceil(solver.best_objective_bound - 1e-6))
     if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-        order = _order(solver, problem)
-    elif not order or status == cp_model.INFEASIBLE:
+        starts = _shift_left(instance, buffers, standing, _order(solver, problem))
+    elif starts is None or status == cp_model.INFEASIBLE:
         name = "infeasible" if status == cp_model.INFEASIBLE else "unknown"
         return CpSatAnswer(None, None, bound, name, time.perf_counter() - began)
-    starts = _shift_left(instance, buffers, standing, order)
     completion = np.array([row[-1] for row in starts]) + np.array(_last(instance))
     objective = cost(instance, completion)
     name = "optimal" if status == cp_model.OPTIMAL or objective == bound else "feasible"
@@ -210,15 +214,11 @@ def _one_after_another(instance: JobShopInstance) -> list[tuple[int, int]]:
     return [(job, step) for job in jobs for step in range(int(instance.operations[job]))]
 
 
-def _hint(problem: _Model, instance: JobShopInstance, order: list[tuple[int, int]]) -> None:
-    """Hint that every operation starts as soon as the one before it in some order is over."""
-    now = 0
+def _add_hint(problem: _Model, starts: list[list[int]], order: list[tuple[int, int]]) -> None:
     for rank, (job, step) in enumerate(order):
-        now = max(now, int(instance.release[job]))
-        problem.model.add_hint(problem.starts[job][step], now)
+        problem.model.add_hint(problem.starts[job][step], starts[job][step])
         if problem.ranks:
             problem.model.add_hint(problem.ranks[job][step], rank)
-        now += int(instance.duration[job, step])
 
 
 def _order(solver: "cp_model.CpSolver", problem: _Model) -> list[tuple[int, int]]:
@@ -233,8 +233,8 @@ def _order(solver: "cp_model.CpSolver", problem: _Model) -> list[tuple[int, int]
 
 def _shift_left(
     instance: JobShopInstance, buffers: str, standing: Standing, order: list[tuple[int, int]]
-) -> list[list[int]]:
-    """The least starts that keep the order on every machine, (jobs, steps)."""
+) -> list[list[int]] | None:
+    """The least starts that keep the order on every machine, (jobs, steps); None if none do, as jobs would block."""
     length, machine = instance.duration.tolist(), instance.machine.tolist()
     before: dict[tuple[int, int], tuple[int, int]] = {}  # the operation whose machine an operation takes over
     latest: dict[int, tuple[int, int]] = {}
@@ -245,9 +245,11 @@ def _shift_left(
                 before[job, step] = latest[k]
             latest[k] = (job, step)
     starts = [[0] * operations for operations in instance.operations.tolist()]
-    changed = True
-    while changed:  # once, and a few times more where jobs swap
-        changed = False
+    rounds, changed = 0, True
+    while changed:  # once, and a few times more where a job waits for one that is later in the order
+        if rounds > len(order):
+            return None
+        rounds, changed = rounds + 1, False
         for job, step in order:
             start = int(instance.release[job]) if step == 0 else starts[job][step - 1] + length[job][step - 1]
             if step > 0 or not standing.inside[job]:

@@ -1,0 +1,175 @@
+"""A planner in a live job shop: what is left is solved anew at each event, by the estimates of that moment."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from ..envs.job_shop.instance import MAX_TIME, JobShopInstance
+from .cp_sat_blocking import Standing, solve_blocking
+
+
+class World(Protocol):
+    """What is known of a live shop beforehand; ``Conditions`` and the family's options have it."""
+
+    buffers: str
+    interrupted: str
+    repair: int
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What anybody can see of a live shop at some time.
+
+    Attributes:
+        now: the time.
+        rows: (N, 5) integers as in ``Schedule.entries``: the pieces that have begun; ends after ``now`` are not read.
+        done: (jobs,) how many operations each job has finished.
+        known: (jobs,) bool, whether a job has been revealed.
+        down: (machines,) bool, whether a machine is down.
+    """
+
+    now: int
+    rows: np.ndarray
+    done: np.ndarray
+    known: np.ndarray
+    down: np.ndarray
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do from a moment on.
+
+    Attributes:
+        starts: when the next operation of each job is to start, by job; jobs whose operation runs are not in it.
+        order: every (job, step) to come in the order of the plan, those that run first.
+    """
+
+    starts: dict[int, int]
+    order: list[tuple[int, int]]
+
+
+@dataclass
+class _Rest:
+    """The shop that is left at a moment, with times from then on."""
+
+    instance: JobShopInstance
+    standing: Standing
+    jobs: list[int]  # whose rest it is
+    first: list[int]  # the step of each one's first operation in it
+
+
+def replan(
+    instance: JobShopInstance,
+    world: World,
+    moment: Moment,
+    time_limit: float,
+    seed: int = 0,
+    before: Plan | None = None,
+) -> Plan | None:
+    """Plan all that is left of a live job shop.
+
+    What runs goes on for what is left of its estimate, at least one time unit. A machine that is down returns after the
+    mean time that a repair takes, however long it has lasted: repairs have no memory. Later shutdowns, and jobs that
+    are not known yet, are not planned for.
+
+    Args:
+        instance: the problem, of which only known jobs are read.
+        world: room between machines, what becomes of an interrupted operation, and the mean time of a repair.
+        moment: where the shop stands.
+        time_limit: seconds the solver may search.
+        seed: of the solver.
+        before: the plan of an earlier moment, to begin with.
+
+    Returns:
+        The plan; None if none was found in time, or where no known job has anything to come. From a shop in which
+        nobody can ever move on there is none.
+    """
+    rest = _rest(instance, world, moment)
+    if rest is None:
+        return None
+    hint = None if before is None else _continued(rest, before)
+    answer = solve_blocking(rest.instance, world.buffers, time_limit, seed, standing=rest.standing, hint=hint)
+    if answer.schedule is None:
+        return None
+    entries = answer.schedule.entries
+    entries = entries[np.lexsort((entries[:, 1], entries[:, 0], entries[:, 3]))]
+    starts, order = {}, []
+    for job, step, _, start, _ in entries.tolist():
+        order.append((rest.jobs[job], rest.first[job] + step))
+        if rest.first[job] + step == moment.done[rest.jobs[job]] and not _runs(moment, rest.jobs[job]):
+            starts[rest.jobs[job]] = moment.now + start
+    return Plan(starts, order)
+
+
+def mean_repair(instance: JobShopInstance, repair: int) -> int:
+    """The mean time a shutdown lasts, rounded, at least 1.
+
+    Args:
+        instance: whose mean processing time is the unit.
+        repair: percent of it.
+    """
+    unit = max(instance.total_work // int(instance.operations.sum()), 1)
+    return max((unit * repair + 50) // 100, 1)
+
+
+def _runs(moment: Moment, job: int) -> bool:
+    """Whether the next operation of a job that is not done has begun."""
+    return bool(((moment.rows[:, 0] == job) & (moment.rows[:, 1] == moment.done[job])).any())
+
+
+def _rest(instance: JobShopInstance, world: World, moment: Moment) -> _Rest | None:
+    """What is left, as a shop of its own that stands somewhere at time 0."""
+    now, returns = moment.now, mean_repair(instance, world.repair)
+    jobs, first, inside, routes = [], [], [], []
+    for job in np.flatnonzero(moment.known & (moment.done < instance.operations)).tolist():
+        step, length = int(moment.done[job]), int(instance.operations[job])
+        route = list(zip(instance.machine[job, step:length], instance.duration[job, step:length], strict=True))
+        begun = _runs(moment, job)
+        if begun:
+            route[0] = route[0][0], _left(instance, world, moment, job, returns)
+        elif step > 0 and world.buffers != "unlimited":  # it has finished on a machine that it holds
+            step, begun = step - 1, True
+            route.insert(0, (instance.machine[job, step], 0))
+        jobs.append(job)
+        first.append(step)
+        inside.append(begun)
+        routes.append(route)
+    if not jobs:
+        return None
+    longest = max(map(len, routes))
+    machine = np.array([[*(k for k, _ in route), *[-1] * (longest - len(route))] for route in routes])
+    duration = np.array([[*(p for _, p in route), *[0] * (longest - len(route))] for route in routes])
+    release = np.maximum(instance.release[jobs].astype(np.int64) - now, 0) * ~np.array(inside)
+    due = None if instance.due is None else np.clip(instance.due[jobs].astype(np.int64) - now, -MAX_TIME, MAX_TIME)
+    shop = JobShopInstance(
+        instance.name, instance.machines, duration, machine, release, due, instance.weight[jobs], instance.objective
+    )
+    return _Rest(shop, Standing(np.array(inside), np.where(moment.down, returns, 0)), jobs, first)
+
+
+def _left(instance: JobShopInstance, world: World, moment: Moment, job: int, returns: int) -> int:
+    """How long the operation that a job has begun may still have its machine."""
+    step = int(moment.done[job])
+    estimate, machine = int(instance.duration[job, step]), int(instance.machine[job, step])
+    pieces = moment.rows[(moment.rows[:, 0] == job) & (moment.rows[:, 1] == step)]
+    ran = np.minimum(pieces[:, 4], moment.now) - pieces[:, 3]
+    if world.interrupted == "resume":
+        spent = int(ran.sum())
+    else:
+        spent = 0 if moment.down[machine] else int(ran[pieces[:, 3].argmax()])
+    return max(estimate - spent, 1) + returns * bool(moment.down[machine])
+
+
+def _continued(rest: _Rest, before: Plan) -> list[tuple[int, int]]:
+    """The order of an earlier plan for what is left: what runs first, and jobs that it does not know last."""
+    place = {job: at for at, job in enumerate(rest.jobs)}
+    count = rest.instance.operations.tolist()
+    order = [(at, 0) for at in range(len(count)) if rest.standing.inside[at]]
+    listed = set(order)
+    for job, step in before.order:
+        at = place.get(job, -1)
+        if at >= 0 and step >= rest.first[at] and (at, step - rest.first[at]) not in listed:
+            order.append((at, step - rest.first[at]))
+            listed.add(order[-1])
+    return order + [(at, k) for at in range(len(count)) for k in range(count[at]) if (at, k) not in listed]
