@@ -239,6 +239,11 @@ def _shift_left(instance: JobShopInstance, starts: list[list[int]]) -> Schedule:
 
 
 def check_options(time_limit: float, seed: int, workers: int) -> None:
+    """Refuse what the solver does not accept.
+
+    Raises:
+        OptionError: naming the argument.
+    """
     if isinstance(time_limit, bool) or not isinstance(time_limit, (int, float, np.number)) or not time_limit > 0:
         raise OptionError(f"time_limit must be a number of seconds above 0, got {time_limit!r}")
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**31:

@@ -17,6 +17,7 @@ import numpy as np
 
 from ..envs.core.errors import OptionError
 from ..envs.core.schedule import Schedule
+from ..envs.job_shop.conditions import BUFFERS
 from ..envs.job_shop.instance import JobShopInstance
 from ..envs.job_shop.objective import cost
 from .cp_sat import CpSatAnswer, check_options, lower_bound
@@ -24,8 +25,6 @@ from .cp_sat_objective import cost_bound, minimise_cost
 
 if TYPE_CHECKING:
     from ortools.sat.python import cp_model
-
-BUFFERS = ("unlimited", "none", "swap")
 
 
 @dataclass(frozen=True)
