@@ -39,10 +39,14 @@ def _dynamic_program(instance, limits: Limits) -> Answer:
     return Answer(answer.schedule, answer.runtime_s, answer.objective, "optimal")
 
 
+def _no_events(instance, options) -> bool:
+    return not options.live
+
+
 def _one_machine(instance, options) -> bool:
     from .single_machine import why_not
 
-    return why_not(instance) is None
+    return not options.live and why_not(instance) is None
 
 
 POLICIES = {
@@ -78,7 +82,11 @@ POLICIES = {
     ),
     "cr": _due(due.critical_ratio, "smallest critical ratio first (Berry and Rao 1975)"),
     "random": RandomRule(options=BEST),
-    "cp-sat": Exact(_cp_sat, "constraint programming (OR-Tools CP-SAT); proves the optimum when given time"),
+    "cp-sat": Exact(
+        _cp_sat,
+        "constraint programming (OR-Tools CP-SAT); proves the optimum when given time",
+        accepts=_no_events,
+    ),
     "dp": Exact(
         _dynamic_program,
         "dynamic program over subsets for one machine and up to 20 jobs (Held and Karp 1962); always optimal",

@@ -48,6 +48,7 @@ class Env(DispatchEnv):
         jobs, machines: size of the generated instances, 6 each when left out.
         preset: of the generated instances instead, such as ``"tardiness-10x5"`` or ``"single-20"``.
         construction, forced_moves, observation: see Options.
+        buffers, uptime, repair, interrupted, noise, sigma, reveal, safety: of a live shop, see Options.
         render_mode: ``None``, ``"rgb_array"`` or ``"ansi"``.
 
     >>> import gymnasium, dispatchgym
@@ -66,9 +67,19 @@ class Env(DispatchEnv):
         construction: str | float = "active",
         forced_moves: bool = True,
         observation: str = "jobs",
+        buffers: str = "unlimited",
+        uptime: int = 0,
+        repair: int = 0,
+        interrupted: str = "resume",
+        noise: str = "none",
+        sigma: float = 0.0,
+        reveal: bool = False,
+        safety: bool = True,
         render_mode: str | None = None,
     ):
-        options = Options(construction, forced_moves, observation)
+        options = Options(
+            construction, forced_moves, observation, buffers, uptime, repair, interrupted, noise, sigma, reveal, safety
+        )
         instances, draw = _source(instance, jobs, machines, preset)
         super().__init__("job_shop", instances, draw, options, render_mode)
 
@@ -86,8 +97,18 @@ class VectorEnv(DispatchVectorEnv):
         construction: str | float = "active",
         forced_moves: bool = True,
         observation: str = "jobs",
+        buffers: str = "unlimited",
+        uptime: int = 0,
+        repair: int = 0,
+        interrupted: str = "resume",
+        noise: str = "none",
+        sigma: float = 0.0,
+        reveal: bool = False,
+        safety: bool = True,
         **batch,
     ):
-        options = Options(construction, forced_moves, observation)
+        options = Options(
+            construction, forced_moves, observation, buffers, uptime, repair, interrupted, noise, sigma, reveal, safety
+        )
         instances, draw = _source(instance, jobs, machines, preset)
         super().__init__("job_shop", num_envs, instances, draw, options, **batch)

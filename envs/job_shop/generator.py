@@ -6,11 +6,12 @@ import numpy as np
 
 from ..core.errors import OptionError, UnknownNameError
 from .due_dates import FORMS, DatedPreset, dated_preset
+from .dynamic import FORM, DynamicPreset, dynamic_preset
 from .instance import MAX_OPERATIONS, MAX_TIME, JobShopInstance
 
 PRESETS = (
     "6x6", "10x10", "15x15", "20x15", "20x20", "30x15", "30x20", "50x15", "50x20", "100x20",
-    "tardiness-10x5", "weighted-tardiness-10x10", "flow-10x5", "single-20", "weighted-single-20",
+    "tardiness-10x5", "weighted-tardiness-10x10", "flow-10x5", "single-20", "weighted-single-20", "dynamic-10x5",
 )  # fmt: skip
 MAX_SEED = 2**32 - 1
 MODULUS = 2**31 - 1
@@ -88,9 +89,9 @@ def preset_size(preset: str) -> tuple[int, int]:
     >>> preset_size("20x15")
     (20, 15)
     """
-    match, dated = re.fullmatch(r"([1-9][0-9]{0,6})x([1-9][0-9]{0,6})", preset), dated_preset(preset)
+    match, dated = re.fullmatch(r"([1-9][0-9]{0,6})x([1-9][0-9]{0,6})", preset), _dated(preset)
     if not match and not dated:
-        raise UnknownNameError("job shop preset", preset, [*PRESETS, "any JOBSxMACHINES", *FORMS])
+        raise UnknownNameError("job shop preset", preset, [*PRESETS, "any JOBSxMACHINES", *FORMS, FORM])
     jobs, machines = (dated.jobs, dated.machines) if dated else map(int, match.groups())
     _check_size(jobs, machines)
     return jobs, machines
@@ -99,12 +100,13 @@ def preset_size(preset: str) -> tuple[int, int]:
 def preset_instance(preset: str, seed: int) -> JobShopInstance:
     """The held-out instance of a preset and seed, named ``"PRESET:SEED"``; the same on every machine.
 
-    It is drawn by ``generate`` with durations 1 to 99, or as ``due_dates`` says, from a stream of its
+    It is drawn by ``generate`` with durations 1 to 99, or as ``due_dates`` or ``dynamic`` says, from a stream of its
     own, which is none of the streams of training. For sizes of a few operations equal instances may
     still turn up in both by chance. Presets with due dates share the shops of a size and seed.
 
     Args:
-        preset: the size, such as ``"15x15"``, or one of the forms of ``due_dates``, such as ``"tardiness-10x5"``.
+        preset: the size, such as ``"15x15"``, or one of the forms of ``due_dates`` and ``dynamic``,
+            such as ``"tardiness-10x5"``.
         seed: 0 to ``MAX_SEED``.
 
     Raises:
@@ -112,7 +114,7 @@ def preset_instance(preset: str, seed: int) -> JobShopInstance:
         OptionError: if the seed or the size is out of range.
     """
     jobs, machines = preset_size(preset)
-    name, dated = f"{preset}:{seed}", dated_preset(preset)
+    name, dated = f"{preset}:{seed}", _dated(preset)
     if dated:
         return _dated_instance(dated, _stream(jobs, machines, DATED_HELD_OUT_TAG, seed), name, seed)
     return generate(jobs, machines, _stream(jobs, machines, HELD_OUT_TAG, seed), name)
@@ -126,17 +128,25 @@ def draw_instance(preset: str, rng: np.random.Generator) -> JobShopInstance:
         rng: the source of randomness.
     """
     jobs, machines = preset_size(preset)
-    dated = dated_preset(preset)
+    dated = _dated(preset)
     if dated:
         return _dated_instance(dated, rng, preset, int(rng.integers(2**31)))
     return generate(jobs, machines, rng, preset)
 
 
-def _dated_instance(dated: DatedPreset, rng: np.random.Generator, name: str, place: int) -> JobShopInstance:
+def _dated(preset: str) -> DatedPreset | DynamicPreset | None:
+    """What a preset with due dates stands for; None if it has none."""
+    return dynamic_preset(preset) or dated_preset(preset)
+
+
+def _dated_instance(
+    dated: DatedPreset | DynamicPreset, rng: np.random.Generator, name: str, place: int
+) -> JobShopInstance:
     """An instance with due dates; ``place`` counts through the grid of single machines."""
     if dated.kind == "single":
         return dated.single(rng, name, place)
-    return dated.finish(generate(dated.jobs, dated.machines, rng, name))
+    shop = generate(dated.jobs, dated.machines, rng, name)
+    return dated.finish(shop, rng) if dated.kind == "dynamic" else dated.finish(shop)
 
 
 def training_instances(preset: str, count: int, seed: int, part: int) -> list[JobShopInstance]:
@@ -149,7 +159,7 @@ def training_instances(preset: str, count: int, seed: int, part: int) -> list[Jo
         part: which part of the run's stream, counted from 0.
     """
     jobs, machines = preset_size(preset)
-    dated = dated_preset(preset)
+    dated = _dated(preset)
     if dated:
         rng = _stream(jobs, machines, DATED_TRAINING_TAG, seed, part)
         first = int(rng.integers(2**31))  # so that every part begins somewhere else in the grid

@@ -1,5 +1,7 @@
 """The job shop as the core sees it: options, padded sizes, the bank, and schedules read off the state."""
 
+import importlib
+
 import numpy as np
 
 from ..core.engine import Program
@@ -54,6 +56,13 @@ class Model:
     repeatable = True
     clock = None
     schedule_fields = ("start", "next_operation")
+    bank_shapes = {field.name: field.shape[1:] for field in FIELDS if field.shape[:1] == ("bank",)}
+
+    def __new__(cls, instances: list[JobShopInstance], options: Options | None = None):
+        """In a live shop time passes, which another program does; what they share is here."""
+        if cls is Model and options is not None and options.live:
+            cls = importlib.import_module(f"{__package__}.model_live").LiveModel
+        return super().__new__(cls)
 
     def __init__(self, instances: list[JobShopInstance], options: Options | None = None):
         self.options = options or Options()
@@ -67,15 +76,23 @@ class Model:
         self.route = max(instance.duration.shape[1] for instance in instances)
         self.longest_queue = max(int(_count(instance).max()) for instance in instances)
         self.complete = all(_visits_once(instance) for instance in instances)
+        self._finish(instances)
+        self.spec = self._spec()
+        self.sizes = self._sizes()
+        self.settings = self._settings(parse_objective(self.objective))
+
+    def _finish(self, instances: list[JobShopInstance]) -> None:
+        """What depends on how time passes: actions, horizon and program."""
         self.actions = self.jobs + self.options.waits
         self.horizon = self.decisions = max(int(instance.operations.sum()) for instance in instances)
         if self.options.waits:  # each time for longer, until an operation ends or a job is released
             self.horizon += self.decisions + self.jobs
         self.program = PROGRAMS[self.options.observation]
-        self.spec = self._spec()
-        self.sizes = self._sizes()
-        delta, terms = self.options.delta, parse_objective(self.objective)
-        self.settings = {
+
+    def _settings(self, terms: dict[str, int]) -> dict[str, int]:
+        """The option fields of the program, given the terms of the objective."""
+        delta = self.options.delta
+        return {
             "delta": round((delta or 0.0) * 1_000_000),
             "insertion": int(delta is None),
             "waits": int(self.options.waits),
@@ -180,15 +197,13 @@ class Model:
 
     def _cost_arrays(self, instance: JobShopInstance) -> dict[str, np.ndarray]:
         """What the objective is made of, and due dates; empty where no instance has any."""
-        costs, jobs = costs_of(instance), instance.jobs if self.costs else 0
-        due, operation_due = np.full(instance.jobs, DISTANT), np.full(instance.duration.shape, DISTANT)
+        jobs, operation_due = instance.jobs if self.costs else 0, np.full(instance.duration.shape, DISTANT)
         if instance.due is not None:
-            due, operation_due = instance.due, _operation_due(instance)
-        kinds = np.stack([due, instance.weight, costs.flow, costs.tardy, costs.late], axis=1)
-        return dict(job_costs=kinds[:jobs], operation_due=operation_due[:jobs])
+            operation_due = _operation_due(instance)
+        return dict(job_costs=job_kinds(instance)[:jobs], operation_due=operation_due[:jobs])
 
     def _pad(self, name: str, array: np.ndarray) -> np.ndarray:
-        shape = _BANK_SHAPES[name]
+        shape = self.bank_shapes[name]
         padded = np.full([self.sizes[axis] for axis in shape], -1 if name == "machine" else 0, np.int32)
         padded[tuple(slice(0, length) for length in array.shape)] = array
         return padded
@@ -204,7 +219,10 @@ class Model:
         )
 
 
-_BANK_SHAPES = {field.name: field.shape[1:] for field in FIELDS if field.shape[:1] == ("bank",)}
+def job_kinds(instance: JobShopInstance) -> np.ndarray:
+    """Due date, weight and what time and tardiness cost of each job, (jobs, COST_KINDS) int64."""
+    costs, due = costs_of(instance), np.full(instance.jobs, DISTANT) if instance.due is None else instance.due
+    return np.stack([due, instance.weight, costs.flow, costs.tardy, costs.late], axis=1)
 
 
 def _one_objective(instances: list[JobShopInstance]) -> str:

@@ -5,12 +5,14 @@ makespan problems do not have them. The price of a job is what a unit of time co
 largest price, with ``p`` and ``t`` as in observe.py. Without a due date a job is far from it.
 """
 
+from typing import Any
+
 import warp as wp
 
 from ..core.features import clip
 from ..core.graph import Feature
 from .simulator_cost import cost_at
-from .simulator_state import DUE, FLOW, LATE, TARDY, State
+from .simulator_state import DUE, FLOW, LATE, TARDY
 
 JOB_COSTS = (
     Feature("due", "(due date - t) / p / 16", -2, 2),
@@ -38,20 +40,20 @@ CONTEXT_COSTS = (
 
 
 @wp.func
-def price_when_late(s: State, b: int, j: int):
+def price_when_late(s: Any, b: int, j: int):
     """What a unit of time costs job j once it is late."""
     shared = s.makespan_cost + s.lateness_cost
     return (float(shared) + float(s.job_costs[b, j, FLOW]) + float(s.job_costs[b, j, TARDY])) * s.means[b, 1]
 
 
 @wp.func
-def completion_at(s: State, i: int, j: int):
+def completion_at(s: Any, i: int, j: int):
     """When job j is complete at the earliest."""
     return s.earliest_start[i, j] + s.remaining_work[i, j]
 
 
 @wp.func
-def show_job_costs(s: State, i: int, j: int, row: int, first: int, by_p: float):
+def show_job_costs(s: Any, i: int, j: int, row: int, first: int, by_p: float):
     """Features of unfinished job j from column ``first`` of work node ``row`` on."""
     b = s.instance[i]
     slack = s.job_costs[b, j, DUE] - completion_at(s, i, j)
@@ -69,26 +71,26 @@ def show_job_costs(s: State, i: int, j: int, row: int, first: int, by_p: float):
 
 
 @wp.func
-def modified_due(s: State, i: int, j: int):
+def modified_due(s: Any, i: int, j: int):
     """Modified due date of job j."""
     return wp.max(s.job_costs[s.instance[i], j, DUE], completion_at(s, i, j))
 
 
 @wp.func
-def modified_operation_due(s: State, i: int, j: int):
+def modified_operation_due(s: Any, i: int, j: int):
     """Modified due date of job j's next operation."""
     due = s.operation_due[s.instance[i], j, s.next_operation[i, j]]
     return wp.max(due, s.earliest_start[i, j] + s.processing_time[i, j])
 
 
 @wp.func
-def price_per_time(s: State, i: int, j: int):
+def price_per_time(s: Any, i: int, j: int):
     """Price of job j when late, for a unit of its next operation's length."""
     return price_when_late(s, s.instance[i], j) / float(wp.max(s.processing_time[i, j], 1))
 
 
 @wp.func
-def urgency(s: State, i: int, j: int):
+def urgency(s: Any, i: int, j: int):
     """Index of COVERT (Carroll 1965): all of the price without slack, none with four times the remaining work."""
     slack = wp.max(s.job_costs[s.instance[i], j, DUE] - completion_at(s, i, j), 0)
     waiting = 4.0 * float(wp.max(s.remaining_work[i, j], 1))
@@ -96,7 +98,7 @@ def urgency(s: State, i: int, j: int):
 
 
 @wp.func
-def delay_cost(s: State, i: int, j: int):
+def delay_cost(s: Any, i: int, j: int):
     """What the other candidates on its machine cost more when they start after candidate j."""
     b = s.instance[i]
     end = s.earliest_start[i, j] + s.processing_time[i, j]
@@ -113,7 +115,7 @@ def delay_cost(s: State, i: int, j: int):
 
 
 @wp.func
-def show_candidate_costs(s: State, i: int, first: int, by_p: float):
+def show_candidate_costs(s: Any, i: int, first: int, by_p: float):
     """Features of the candidates from column ``first`` on."""
     b = s.instance[i]
     due = int(1073741824)
@@ -152,7 +154,7 @@ def show_candidate_costs(s: State, i: int, first: int, by_p: float):
 
 
 @wp.func
-def show_context_costs(s: State, i: int, first: int):
+def show_context_costs(s: Any, i: int, first: int):
     """Global features from column ``first`` on."""
     b = s.instance[i]
     late = int(0)

@@ -4,10 +4,16 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..core.errors import OptionError
-from ..core.options import as_bool, one_of, option
+from ..core.noise import MAX_SIGMA
+from ..core.options import as_bool, as_integer, as_number, one_of, option
 
 CONSTRUCTIONS = {"non-delay": 0.0, "active": 1.0, "insertion": None, "wait": 0.0}
 OBSERVATIONS = ("jobs", "operations")
+LIVE_CONSTRUCTIONS = ("non-delay", "wait")
+BUFFERS = ("unlimited", "none", "swap")  # in the order of the simulator's constants
+INTERRUPTED = ("resume", "restart")
+NOISES = ("none", "gaussian", "lognormal", "gamma")
+MOST_PERCENT = 100_000  # of uptime and repair: a thousand times the mean processing time
 
 
 @dataclass(frozen=True)
@@ -18,11 +24,14 @@ class Options:
         OptionError: for a value outside of what an option accepts.
     """
 
-    world: ClassVar[frozenset[str]] = frozenset()
+    world: ClassVar[frozenset[str]] = frozenset(
+        {"buffers", "uptime", "repair", "interrupted", "noise", "sigma", "reveal"}
+    )
 
     construction: str | float = option(
         "active",
-        "which jobs may be chosen: non-delay, active, insertion, wait, or a number from 0 (non-delay) to 1 (active)",
+        "which jobs may be chosen: non-delay, active, insertion, wait, or a number from 0 (non-delay) to 1 (active); "
+        "live: non-delay or wait (what active stands for)",
     )
     forced_moves: bool = option(
         True, "the simulator applies moves that have no alternative; False shows every operation to the policy"
@@ -30,11 +39,65 @@ class Options:
     observation: str = option(
         "jobs", "the graph: jobs (a node per job, its route on the edges) or operations (the disjunctive graph)"
     )
+    buffers: str = option(
+        "unlimited",
+        "between machines: unlimited, none (a finished job keeps its machine), swap (none; cycles may move)",
+    )
+    uptime: int = option(
+        0, "live: mean time between shutdowns of a machine, percent of the mean processing time; 0: never"
+    )
+    repair: int = option(0, "live: mean time that a shutdown lasts, the same unit")
+    interrupted: str = option("resume", "what a shutdown does to the operation that runs: resume, or restart it")
+    noise: str = option("none", "on processing times: none, gaussian, lognormal, gamma")
+    sigma: float = option(0.0, "spread of the noise, a share of the estimate")
+    reveal: bool = option(False, "live: jobs are unknown before their release")
+    safety: bool = option(True, "buffers none: only moves after which the shop can be emptied; False: deadlocks happen")
 
     def __post_init__(self):
-        object.__setattr__(self, "forced_moves", as_bool("forced_moves", self.forced_moves))
+        for name in ("forced_moves", "reveal", "safety"):
+            object.__setattr__(self, name, as_bool(name, getattr(self, name)))
         _as_delta(self.construction)
-        one_of("observation", self.observation, OBSERVATIONS)
+        for name, known in (
+            ("observation", OBSERVATIONS), ("buffers", BUFFERS), ("interrupted", INTERRUPTED), ("noise", NOISES),
+        ):  # fmt: skip
+            one_of(name, getattr(self, name), known)
+        for name in ("uptime", "repair"):
+            object.__setattr__(self, name, as_integer(name, getattr(self, name), 0, MOST_PERCENT))
+        object.__setattr__(self, "sigma", as_number("sigma", self.sigma, 0, MAX_SIGMA))
+        self._check_together()
+
+    def _check_together(self) -> None:
+        """Refuse what cannot be had at the same time."""
+        if self.sigma > 0 and self.noise == "none":
+            raise OptionError("sigma needs a noise: give --noise gaussian, or another")
+        if (self.uptime > 0) != (self.repair > 0):
+            raise OptionError(
+                f"uptime and repair go together, both 0 or both at least 1, got {self.uptime} and {self.repair}"
+            )
+        if self.interrupted != "resume" and self.uptime == 0:
+            raise OptionError(f"interrupted {self.interrupted} needs shutdowns: give --uptime and --repair")
+        if not self.live:
+            return
+        live = f"a live shop ({', '.join(self._events())})"
+        if self.construction not in (*LIVE_CONSTRUCTIONS, "active"):
+            raise OptionError(
+                f"construction in {live} must be {' or '.join(LIVE_CONSTRUCTIONS)}, got {self.construction!r}"
+            )
+        if self.observation != "jobs":
+            raise OptionError(f"observation in {live} must be jobs, got {self.observation!r}")
+
+    def _events(self) -> list[str]:
+        """What makes it a live shop."""
+        named = {
+            f"buffers {self.buffers}": self.buffers != "unlimited", f"uptime {self.uptime}": self.uptime > 0,
+            f"noise {self.noise}": self.noise != "none", "reveal": self.reveal,
+        }  # fmt: skip
+        return [name for name, holds in named.items() if holds]
+
+    @property
+    def live(self) -> bool:
+        """Whether time passes, since something happens that a planner cannot place as it likes."""
+        return bool(self._events())
 
     @property
     def delta(self) -> float | None:
@@ -44,7 +107,7 @@ class Options:
     @property
     def waits(self) -> bool:
         """Whether waiting is an action."""
-        return self.construction == "wait"
+        return self.construction == "wait" or (self.live and self.construction != "non-delay")
 
 
 def _as_delta(construction) -> float | None:

@@ -71,7 +71,9 @@ def _chart(schedule: Schedule) -> charts.Chart:
     entries = schedule.entries[charts.drawable(schedule.entries, instance.machines)]
     end = max(0, int(schedule.column("end").max(initial=0)))
     total = int(instance.operations.sum())
-    complete = len(schedule) >= total
+    # Where shutdowns interrupt operations, each of their pieces is an entry.
+    there = len(np.unique(schedule.entries[:, :2], axis=0)) if schedule.conditions else len(schedule)
+    complete = there >= total
     return charts.Chart(
         bars=entries[:, [0, 2, 3, 4]],
         items=instance.jobs,
@@ -83,7 +85,7 @@ def _chart(schedule: Schedule) -> charts.Chart:
         unit=("time unit", "time units"),
         until=_shortest_possible(instance),
         end=end if len(schedule) else None,
-        caption=f"makespan {end}" if complete else f"{len(schedule)} of {total} operations, until {end}",
+        caption=f"makespan {end}" if complete else f"{there} of {total} operations, until {end}",
         names=(f"{instance.name}  ({instance.jobs} jobs, {instance.machines} machines)", instance.name),
     )
 

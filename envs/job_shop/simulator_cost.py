@@ -4,6 +4,8 @@ Every objective grows with the completion times of the jobs, so the objective of
 possible is a bound; it only grows, and when all operations are committed it is the objective.
 """
 
+from typing import Any
+
 import warp as wp
 
 from .simulator_state import DUE, FLOW, LATE, TARDY, WEIGHT, State
@@ -18,7 +20,7 @@ def earliest_completion(s: State, i: int, j: int):
 
 
 @wp.func
-def cost_at(s: State, b: int, j: int, release: int, completion: int):
+def cost_at(s: Any, b: int, j: int, release: int, completion: int):
     """What job j's completion at a time costs, but for the makespan and the maximum lateness."""
     cost = wp.int64(s.job_costs[b, j, FLOW]) * wp.int64(completion - release)
     tardiness = completion - s.job_costs[b, j, DUE]

@@ -7,6 +7,7 @@ import pytest
 
 from dispatchgym.envs.core.simulation import Simulation
 from dispatchgym.envs.job_shop import model as job_shop
+from dispatchgym.envs.job_shop import model_live as job_shop_live
 from dispatchgym.envs.job_shop.options import Options as JobShopOptions
 from dispatchgym.envs.llm import model as llm
 from dispatchgym.envs.soc import model as soc
@@ -36,7 +37,7 @@ class Game:
 class JobShops:
     """Job shops, classic or general, with due dates or without, under every construction."""
 
-    name = "job_shop"
+    name, kind = "job_shop", ""
     programs = job_shop.PROGRAMS
     bank_field, env_field = "duration", "start"
     optimisation = None  # a state that is passed by value takes the compiler longer without
@@ -58,10 +59,30 @@ class JobShops:
         return Game(instances, rng, job_shop.Model(instances, JobShopOptions(**options | fixed)))
 
 
+class LiveJobShops(JobShops):
+    """Job shops in which time passes, with everything that may happen in them."""
+
+    kind = "live"
+    programs = {"live": job_shop_live.PROGRAM}
+    optimisation = 0
+
+    def draw(self, seed: int, count: int, **fixed) -> Game:
+        game = super().draw(seed, count, observation="jobs", construction="wait")
+        rng, noise = game.rng, str(game.rng.choice(["none", "gaussian", "gamma"]))
+        options = {
+            "construction": str(rng.choice(["non-delay", "wait"])), "forced_moves": bool(rng.random() < 0.5),
+            "buffers": str(rng.choice(["unlimited", "none", "swap"])), "safety": bool(rng.random() < 0.8),
+            "noise": noise, "sigma": 0.4 * (noise != "none"), "reveal": bool(rng.random() < 0.3),
+        }  # fmt: skip
+        if rng.random() < 0.5 or not JobShopOptions(**options).live:
+            options |= {"uptime": 4000, "repair": 100, "interrupted": str(rng.choice(["resume", "restart"]))}
+        return Game(game.instances, rng, job_shop.Model(game.instances, JobShopOptions(**options | fixed)))
+
+
 class SoCs:
     """Task graphs, planned or streaming, under every option."""
 
-    name = "soc"
+    name, kind = "soc", ""
     programs = soc.PROGRAMS
     bank_field, env_field = "execution", "start"
     optimisation = 0
@@ -80,7 +101,7 @@ class SoCs:
 class VMs:
     """Clusters to be rescheduled, packed or both as time runs, under every option."""
 
-    name = "vm"
+    name, kind = "vm", ""
     programs = vm.PROGRAMS
     bank_field, env_field = "need_cores", "place"
     optimisation = 0
@@ -100,7 +121,7 @@ class VMs:
 class Requests:
     """Requests that are admitted or routed, under every option; one program does it all."""
 
-    name = "llm"
+    name, kind = "llm", ""
     programs = {"queue": llm.PROGRAM}
     bank_field, env_field = "prompt_tokens", "ended"
     optimisation = 0
@@ -115,11 +136,13 @@ class Requests:
         return Game(instances, rng, llm.Model(instances, self.random_options(rng, objective, **fixed)))
 
 
-@pytest.fixture(scope="session", params=["job_shop", "soc", "vm", "llm"])
+@pytest.fixture(scope="session", params=["job_shop", "job_shop-live", "soc", "vm", "llm"])
 def subject(request):
     """Each family in turn: ``draw(seed, count, **options)`` makes a random Game."""
     if request.param == "job_shop":
         return JobShops(*map(request.getfixturevalue, ("random_shop", "dated")))
+    if request.param == "job_shop-live":
+        return LiveJobShops(*map(request.getfixturevalue, ("random_shop", "dated")))
     if request.param == "soc":
         return SoCs(*map(request.getfixturevalue, ("random_system", "random_soc_options")))
     if request.param == "vm":

@@ -208,6 +208,7 @@ print("no write went astray")
 """
 
 SHOPS = ["ft06", "4x3:0-2", "3x5:0"]
+DATED_SHOPS = ["dynamic-4x3:0-1", "dynamic-6x2:0"]
 GRAPHS = ["topcuoglu", "insertion", "random-12:0-1", "cholesky-4-2g2c:0"]
 STREAMS = ["radio-small-50x3:0", "socrates-mix-50x4:0", "topcuoglu", "random-12:0", "socrates-50x1:0"]
 CLUSTERS = ["plateau", "uphill", "hosts-6:0-1", "affinity-5-20:0"]
@@ -221,6 +222,13 @@ DEBUG_SETTINGS = {
         (SHOPS, dict(construction=construction, forced_moves=False, observation=observation))
         for construction in ("active", "insertion", "non-delay")
         for observation in ("jobs", "operations")
+    ],
+    "job_shop-live": [
+        (SHOPS, dict(buffers="none", forced_moves=False)),
+        (DATED_SHOPS, dict(buffers="swap", uptime=400, repair=50, forced_moves=False)),
+        (DATED_SHOPS, dict(reveal=True, noise="gamma", sigma=0.4, construction="non-delay")),
+        (SHOPS, dict(uptime=4000, repair=300, interrupted="restart", buffers="none", construction="non-delay")),
+        (["6x6:0"], dict(buffers="none", safety=False)),
     ],
     "soc": [
         (GRAPHS, dict(pilot="both", forced_moves=False)),
@@ -283,7 +291,7 @@ def run_script(text: str, folder, *words: str) -> subprocess.CompletedProcess:
 
 def test_no_write_is_out_of_bounds(subject, tmp_path):
     """All the while legal and illegal actions are played, to the end of an episode everywhere."""
-    settings = repr(DEBUG_SETTINGS[subject.name])
+    settings = repr(DEBUG_SETTINGS["-".join(filter(None, (subject.name, subject.kind)))])
     answer = run_script(DEBUG_RUN.replace("SETTINGS", settings), tmp_path, subject.name)
     assert answer.returncode == 0 and "no write went astray" in answer.stdout, answer.stderr[-3000:]
 
