@@ -11,6 +11,18 @@ from .cp_sat import CpSatAnswer, solve_job_shop
 from .cp_sat_blocking import solve_blocking
 
 
+def conditions_of(options, seed: int, world: int) -> Conditions:
+    """The conditions of an evaluation's first episode.
+
+    Args:
+        options: of the family.
+        seed: of the evaluation.
+        world: number of the instance's world, see ``world_of``.
+    """
+    told = {name: getattr(options, name) for name in ("buffers", "uptime", "repair", "interrupted", "noise", "sigma")}
+    return Conditions(**told, seed=seed % 2**31, world=world)
+
+
 def solve_live(
     instance: JobShopInstance, conditions: Conditions, time_limit: float = 60.0, seed: int = 0, workers: int = 1
 ) -> CpSatAnswer:

@@ -1,10 +1,14 @@
 """A planner in a live job shop: what is left is solved anew at each event, by the estimates of that moment."""
 
-from dataclasses import dataclass
-from typing import Protocol
+import weakref
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol
 
 import numpy as np
+import torch
 
+from ..envs.core.errors import OptionError
+from ..envs.core.simulation import Simulation
 from ..envs.job_shop.instance import MAX_TIME, JobShopInstance
 from .cp_sat_blocking import Standing, solve_blocking
 
@@ -173,3 +177,96 @@ def _continued(rest: _Rest, before: Plan) -> list[tuple[int, int]]:
             order.append((at, step - rest.first[at]))
             listed.add(order[-1])
     return order + [(at, k) for at in range(len(count)) for k in range(count[at]) if (at, k) not in listed]
+
+
+@dataclass(frozen=True, eq=False)
+class Replan:
+    """Plans all that is left at each event, and starts what the plan starts now.
+
+    What the shop does not offer is passed over: then it waits, or, where it may not, takes what the plan starts first.
+    A plan that is carried out in its order cannot end in a deadlock, so the rule of safe moves, which hides many plans,
+    is left out. Time spent on planning is not time of the shop.
+
+    Attributes:
+        seconds: for one plan.
+        doc: one line for ``--list``.
+        options: under which it is at its best.
+    """
+
+    seconds: float
+    doc: str = ""
+    options: dict = field(default_factory=lambda: {"construction": "wait", "safety": False})
+    observes: ClassVar[bool] = False
+    _memory: weakref.WeakKeyDictionary = field(default_factory=weakref.WeakKeyDictionary, repr=False)
+
+    @staticmethod
+    def accepts(instance: JobShopInstance, options) -> bool:
+        """Whether it can plan for an instance: in a live shop."""
+        return options.live
+
+    def act(self, simulation: Simulation, generator: torch.Generator, explore: torch.Tensor) -> torch.Tensor:
+        """See Policy.act; it never explores.
+
+        Raises:
+            OptionError: in a shop that is not live.
+        """
+        if not simulation.model.options.live:
+            raise OptionError("cp-sat-replan plans at the events of a live shop: give buffers, noise, uptime or reveal")
+        state = {name: simulation.engine.tensors[name].cpu().numpy() for name in _READ}
+        memory = self._memory.setdefault(simulation, {})
+        actions = np.zeros(simulation.num_envs, np.int64)
+        for i in np.flatnonzero(state["terminated"] == 0).tolist():
+            if state["steps"][i] == 0:
+                memory[i] = None
+            actions[i], memory[i] = self._action(simulation, state, i, memory.get(i))
+        return torch.from_numpy(actions).to(simulation.device)
+
+    def _action(self, simulation, state: dict, i: int, plan: Plan | None) -> tuple[int, Plan | None]:
+        instance, options = simulation.instance_of(i), simulation.model.options
+        moment = moment_of(instance, options, simulation.schedule(i).entries, {k: v[i] for k, v in state.items()})
+        plan = replan(instance, options, moment, self.seconds, before=plan) or plan
+        legal = np.flatnonzero(state["action_mask"][i]).tolist()
+        starts = {} if plan is None else plan.starts
+        latest = int(simulation.mask.shape[1]) - 1 if options.waits else -1
+        moves = {action: _jobs_of(simulation, state, i, action) for action in legal if action != latest}
+        first = {action: max(starts.get(job, MAX_TIME) for job in jobs) for action, jobs in moves.items()}
+        best = min(moves, key=lambda action: (first[action], action), default=latest)
+        if latest in legal and (best == latest or first[best] > moment.now):
+            return latest, plan
+        return best, plan
+
+
+_READ = (
+    "terminated", "steps", "action_mask", "time", "next_operation", "status", "released", "down", "at", "next_machine",
+)  # fmt: skip
+
+
+RUNS = (1, 2)  # the state's numbers of RUNNING and INTERRUPTED, whose module needs Warp
+
+
+def moment_of(instance: JobShopInstance, options, rows: np.ndarray, state: dict[str, np.ndarray]) -> Moment:
+    """What anybody can see in one environment.
+
+    Args:
+        instance: the one it plays.
+        options: of the family.
+        rows: of its schedule so far; what lies behind now is left out.
+        state: its fields.
+    """
+    jobs, now = instance.jobs, int(state["time"])
+    runs = np.isin(state["status"][:jobs], RUNS)
+    known = state["released"][:jobs] == 1 if options.reveal else np.ones(jobs, bool)
+    done = state["next_operation"][:jobs].astype(np.int64) - runs
+    return Moment(now, rows[rows[:, 3] <= now], done, known, state["down"][: instance.machines] == 1)
+
+
+def _jobs_of(simulation, state: dict, i: int, action: int) -> list[int]:
+    """The jobs that an action moves: one, or all of a cycle."""
+    if action < simulation.model.jobs:
+        return [action]
+    machine, found = action - simulation.model.jobs, []
+    holder = {int(k): job for job, k in enumerate(state["at"][i]) if k >= 0}
+    while (job := holder[machine]) not in found:
+        found.append(job)
+        machine = int(state["next_machine"][i, job])
+    return found
