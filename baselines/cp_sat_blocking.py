@@ -46,6 +46,17 @@ class Standing:
         return cls(np.zeros(instance.jobs, bool), np.zeros(instance.machines, np.int64))
 
 
+@dataclass(frozen=True)
+class BlockingAnswer(CpSatAnswer):
+    """What the solver found and what it proved.
+
+    Attributes:
+        order: every (job, step) in an order in which they may start one by one, but for swaps; None without a schedule.
+    """
+
+    order: list[tuple[int, int]] | None = None
+
+
 @dataclass
 class _Model:
     """Start variables in time units, ranks where the order of one moment matters, the constraints on them."""
@@ -64,7 +75,7 @@ def solve_blocking(
     workers: int = 1,
     standing: Standing | None = None,
     hint: list[tuple[int, int]] | None = None,
-) -> CpSatAnswer:
+) -> BlockingAnswer:
     """Minimise the objective of a job shop whose machines have no room between them.
 
     The answer is shifted left: each operation starts as early as the order on the machines lets it.
@@ -114,14 +125,16 @@ def solve_blocking(
     if math.isfinite(solver.best_objective_bound) and status != cp_model.INFEASIBLE:
         bound = max(bound, math.ceil(solver.best_objective_bound - 1e-6))
     if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-        starts = _shift_left(instance, buffers, standing, _order(solver, problem))
+        order = _order(solver, problem)
+        starts = _shift_left(instance, buffers, standing, order)
     elif starts is None or status == cp_model.INFEASIBLE:
         name = "infeasible" if status == cp_model.INFEASIBLE else "unknown"
-        return CpSatAnswer(None, None, bound, name, time.perf_counter() - began)
+        return BlockingAnswer(None, None, bound, name, time.perf_counter() - began)
     completion = np.array([row[-1] for row in starts]) + np.array(_last(instance))
     objective = cost(instance, completion)
     name = "optimal" if status == cp_model.OPTIMAL or objective == bound else "feasible"
-    return CpSatAnswer(_schedule(instance, buffers, starts), objective, bound, name, time.perf_counter() - began)
+    schedule = _schedule(instance, buffers, starts)
+    return BlockingAnswer(schedule, objective, bound, name, time.perf_counter() - began, order)
 
 
 def _build(instance: JobShopInstance, buffers: str, standing: Standing) -> _Model:

@@ -46,7 +46,7 @@ class Plan:
 
     Attributes:
         starts: when the next operation of each job is to start, by job; jobs whose operation runs are not in it.
-        order: every (job, step) to come in the order of the plan, those that run first.
+        order: every (job, step) that runs or is to come, in an order in which they may start one by one.
     """
 
     starts: dict[int, int]
@@ -96,14 +96,12 @@ def replan(
     answer = solve_blocking(rest.instance, world.buffers, time_limit, seed, standing=rest.standing, hint=hint)
     if answer.schedule is None:
         return None
-    entries = answer.schedule.entries
-    entries = entries[np.lexsort((entries[:, 1], entries[:, 0], entries[:, 3]))]
-    starts, order = {}, []
-    for job, step, _, start, _ in entries.tolist():
-        order.append((rest.jobs[job], rest.first[job] + step))
-        if rest.first[job] + step == moment.done[rest.jobs[job]] and not _runs(moment, rest.jobs[job]):
-            starts[rest.jobs[job]] = moment.now + start
-    return Plan(starts, order)
+    starts = {}
+    for job, step, _, start, _ in answer.schedule.entries.tolist():
+        known = rest.jobs[job]
+        if rest.first[job] + step == moment.done[known] and not _runs(moment, known):
+            starts[known] = moment.now + start
+    return Plan(starts, [(rest.jobs[job], rest.first[job] + step) for job, step in answer.order])
 
 
 def mean_repair(instance: JobShopInstance, repair: int) -> int:
@@ -227,10 +225,12 @@ class Replan:
         plan = replan(instance, options, moment, self.seconds, before=plan) or plan
         legal = np.flatnonzero(state["action_mask"][i]).tolist()
         starts = {} if plan is None else plan.starts
+        place = {operation: k for k, operation in enumerate(plan.order if plan else ())}
         latest = int(simulation.mask.shape[1]) - 1 if options.waits else -1
         moves = {action: _jobs_of(simulation, state, i, action) for action in legal if action != latest}
         first = {action: max(starts.get(job, MAX_TIME) for job in jobs) for action, jobs in moves.items()}
-        best = min(moves, key=lambda action: (first[action], action), default=latest)
+        turn = {a: min(place.get((j, int(moment.done[j])), MAX_TIME) for j in jobs) for a, jobs in moves.items()}
+        best = min(moves, key=lambda action: (first[action], turn[action]), default=latest)
         if latest in legal and (best == latest or first[best] > moment.now):
             return latest, plan
         return best, plan
@@ -239,8 +239,6 @@ class Replan:
 _READ = (
     "terminated", "steps", "action_mask", "time", "next_operation", "status", "released", "down", "at", "next_machine",
 )  # fmt: skip
-
-
 RUNS = (1, 2)  # the state's numbers of RUNNING and INTERRUPTED, whose module needs Warp
 
 

@@ -6,8 +6,13 @@ import numpy as np
 import pytest
 
 from dispatchgym.baselines.cp_sat_blocking import solve_blocking
-from dispatchgym.baselines.job_shop_replan import Moment, mean_repair, replan
+from dispatchgym.baselines.job_shop import POLICIES
+from dispatchgym.baselines.job_shop_replan import RUNS, Moment, mean_repair, replan
+from dispatchgym.envs.core.errors import OptionError
+from dispatchgym.envs.core.registry import family
 from dispatchgym.envs.core.schedule import Schedule
+from dispatchgym.envs.core.solvers import Limits, run, solve
+from dispatchgym.envs.job_shop import simulator_live_state
 from dispatchgym.envs.job_shop.instance import JobShopInstance
 from dispatchgym.envs.job_shop.validator import check, metrics
 
@@ -108,3 +113,60 @@ def test_where_nobody_can_move_there_is_no_plan():
     here = moment(cross, 4, [[0, 0, 0, 0, 2], [1, 0, 1, 0, 4]])
     assert replan(cross, world("none"), here, 5.0) is None
     assert replan(cross, world("swap"), here, 5.0).starts == {0: 4, 1: 4}
+
+
+WORLDS = [
+    {"buffers": "none"},
+    {"buffers": "swap"},
+    {"buffers": "none", "noise": "lognormal", "sigma": 0.5, "uptime": 400, "repair": 100},
+    {"buffers": "swap", "uptime": 800, "repair": 100, "interrupted": "restart"},
+    {"noise": "gamma", "sigma": 0.3, "reveal": True},
+    {"buffers": "none", "noise": "gaussian", "sigma": 0.3, "reveal": True, "safety": True},
+    {"buffers": "none", "noise": "gaussian", "sigma": 0.3, "construction": "non-delay", "safety": True},
+]
+
+
+@pytest.mark.parametrize("options", WORLDS, ids=lambda options: "-".join(map(str, options.values())))
+def test_it_completes_every_world(options):
+    for objective in ("makespan", "total_weighted_tardiness"):
+        instances = [shop(seed, objective) for seed in range(1, 4)]
+        policy = POLICIES["cp-sat-replan"]
+        answers = run(policy, instances, Limits(options=options))
+        for instance, answer in zip(instances, answers, strict=True):
+            assert check(instance, answer.schedule) == []
+            found = metrics(instance, answer.schedule)[objective]
+            if set(options) == {"buffers"}:  # nothing is unforeseen
+                assert found == solve_blocking(instance, options["buffers"]).objective
+            assert answer.options["construction"] == options.get("construction", "wait")
+
+
+def test_it_plans_in_live_shops_only():
+    policy = POLICIES["cp-sat-replan"]
+    entry = family("job_shop")
+    assert policy.accepts(shop(0), entry.make_options(buffers="swap"))
+    assert not policy.accepts(shop(0), entry.make_options())
+    with pytest.raises(OptionError, match="live shop"):
+        run(policy, [shop(0)], Limits())
+
+
+def test_the_states_of_running_jobs_are_those_of_the_simulator():
+    assert RUNS == (int(simulator_live_state.RUNNING), int(simulator_live_state.INTERRUPTED))
+
+
+def test_cp_sat_answers_in_the_world_of_the_policies():
+    options = {"buffers": "none", "noise": "lognormal", "sigma": 0.5}
+    instances = [shop(seed) for seed in range(1, 4)]
+    exact = solve(POLICIES["cp-sat"], instances, Limits(seed=4, options=options))
+    for name in ("spt", "cp-sat-replan"):
+        for best, answer in zip(exact, solve(POLICIES[name], instances, Limits(seed=4, options=options)), strict=True):
+            assert best.schedule.conditions == answer.schedule.conditions
+            assert best.lower_bound == best.schedule.metrics()["makespan"] <= answer.schedule.metrics()["makespan"]
+            assert best.status == "optimal" and best.schedule.violations() == []
+
+
+@pytest.mark.parametrize(
+    ("options", "accepts"),
+    [({}, True), ({"buffers": "none"}, True), ({"reveal": True}, True), ({"uptime": 500, "repair": 50}, False)],
+)
+def test_cp_sat_is_told_where_machines_stop(options, accepts):
+    assert POLICIES["cp-sat"].accepts(shop(0), family("job_shop").make_options(**options)) == accepts
