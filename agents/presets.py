@@ -355,6 +355,35 @@ PRESETS["job_shop"]["tardiness-10x5"] = _job_shop(
     reference="atc",
     samples=16,
 )
+PRESETS["job_shop"]["blocking-6x6"] = _job_shop(
+    "6 jobs on 6 machines without buffers between them; some minutes on two cores",
+    "6x6",
+    300_000,
+    held_out={"6x6 held out": ["6x6:0-99"], "ft06": ["ft06"]},
+    options={"construction": "wait", "buffers": "none"},
+    exact=None,
+    reference="fdd/mwkr",
+)
+PRESETS["job_shop"]["dynamic-10x5"] = _job_shop(
+    "10 jobs that arrive one after the other at 5 machines that break down, times being uncertain",
+    "dynamic-10x5 dynamic-10x5-150",
+    300_000,
+    held_out={"90 %": ["dynamic-10x5:0-49"], "150 %": ["dynamic-10x5-150:0-49"]},
+    watched=["dynamic-10x5:50-99"],
+    rules=(*_JOB_SHOP_RULES, "wspt", *_DUE_DATE_RULES),
+    options={
+        "construction": "non-delay",
+        "reveal": True,
+        "noise": "gamma",
+        "sigma": 0.2,
+        "uptime": 2000,
+        "repair": 200,
+    },
+    ppo={"n_epochs": 3, "advantage": "aligned"},
+    exact=None,
+    reference="covert",
+    samples=16,
+)
 DEFAULT = {"job_shop": "main", "soc": "random-plan", "vm": "medium", "llm": "route-prefix"}
 
 

@@ -13,7 +13,7 @@ LOAD = 90  # percent of the time that the bottleneck is busy while jobs arrive
 MAX_LOAD = 1000
 RUSH = 5  # one job in so many
 RUSH_WEIGHT = 4
-TIGHTNESS, RUSH_TIGHTNESS = 4, 2  # due dates are so many times the total work after the release (Conway 1965)
+TIGHTNESS, RUSH_TIGHTNESS = 2.0, 1.3  # due dates are so many times the total work after the release (Conway 1965)
 
 
 def arrive(
@@ -42,11 +42,10 @@ def arrive(
     gaps = rng.exponential(busiest / instance.jobs * 100 / load, instance.jobs)
     rush = rng.permutation(instance.jobs) < max(instance.jobs // RUSH, 1)
     release = np.rint(np.cumsum(gaps) - gaps[0]).astype(np.int64)
-    work = instance.duration.sum(axis=1, dtype=np.int64)
-    return replace(
-        instance, release=release, due=release + work * np.where(rush, RUSH_TIGHTNESS, TIGHTNESS),
-        weight=np.where(rush, RUSH_WEIGHT, 1), objective=objective,
-    )  # fmt: skip
+    tightness = np.where(rush, RUSH_TIGHTNESS, TIGHTNESS)
+    allowed = np.floor(instance.duration.sum(axis=1, dtype=np.int64) * tightness).astype(np.int64)
+    weight = np.where(rush, RUSH_WEIGHT, 1)
+    return replace(instance, release=release, due=release + allowed, weight=weight, objective=objective)
 
 
 @dataclass(frozen=True)

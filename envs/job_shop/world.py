@@ -6,6 +6,7 @@ from ..core.noise import ONE, QUANTILE_SHIFT, exponential_table, random_bits, ta
 from .instance import JobShopInstance
 
 SHUTDOWN = 0x73687574  # tells the draws of shutdowns from all others
+BLOCK = 32  # shutdowns that are drawn at a time
 PERCENT = 100 * ONE  # mean times are hundredths, quantiles 65536ths
 
 
@@ -45,21 +46,18 @@ class Shutdowns:
     """
 
     def __init__(self, up: int, down: int, machine: int, seed: int, world: int, episode: int):
-        self._means = (up, down)
+        self._means = np.array([up, down], np.int64)
         self._stream = int(random_bits(seed, world, episode, np.array([-1 - machine]))[0])
         self._windows: list[tuple[int, int]] = []
-
-    def _span(self, step: int) -> int:
-        bits = int(random_bits(self._stream, SHUTDOWN, 0, np.array([step]))[0])
-        share = int(exponential_table()[bits >> QUANTILE_SHIFT])
-        return max((self._means[step % 2] * share + PERCENT // 2) // PERCENT, 1)
 
     def window(self, q: int) -> tuple[int, int]:
         """Begin and end of the q-th shutdown, counted from 0."""
         while len(self._windows) <= q:
-            last = 2 * len(self._windows)
-            begin = (self._windows[-1][1] if self._windows else 0) + self._span(last)
-            self._windows.append((begin, begin + self._span(last + 1)))
+            step = 2 * len(self._windows) + np.arange(2 * BLOCK)
+            bits = random_bits(self._stream, SHUTDOWN, 0, step) >> QUANTILE_SHIFT
+            spans = np.maximum((self._means[step % 2] * exponential_table()[bits] + PERCENT // 2) // PERCENT, 1)
+            times = (self._windows[-1][1] if self._windows else 0) + np.cumsum(spans)
+            self._windows += zip(times[::2].tolist(), times[1::2].tolist(), strict=True)
         return self._windows[q]
 
     def pieces(self, start: int, length: int, restart: bool) -> list[tuple[int, int]]:

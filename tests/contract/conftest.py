@@ -37,6 +37,8 @@ STREAMS = ["radio-small-50x3:0", "socrates-mix-50x4:0", "topcuoglu", "random-12:
 
 LATE_SHOPS = ["tardiness-4x3:0-3", "tardiness-6x2-12:0-1", "single-9-8-2:1"]
 
+DYNAMIC_SHOPS = ["dynamic-5x3:0-2", "dynamic-4x2-120:0-1"]
+
 CLUSTERS = ["plateau", "hosts-3:0-1", "affinity-4-20:0", "hosts-6:3"]
 MACROS = ["small:1", "small:3", "plateau", "hosts-8:2"]  # there are some in each, in the first two for long
 CHURN = ["churn-2-4:0-1", "churn-3-6:0", "churn-2-3:0"]
@@ -111,6 +113,21 @@ FAMILIES = {
         dated("lateness-3x4", forced_moves=False),
         dated("flow-4x4", construction="insertion"),
         dated("tardiness-4x3-13", construction="wait", observation="operations"),
+        Setting({"buffers": "none"}, SHOPS[2:]),
+        dated("dynamic-4x3", DYNAMIC_SHOPS, buffers="swap", uptime=800, repair=100, noise="lognormal", sigma=0.3),
+        dated("dynamic-5x2", DYNAMIC_SHOPS, construction="non-delay", reveal=True, noise="gaussian", sigma=0.3),
+        dated(
+            "dynamic-flow-4x3",
+            ["dynamic-flow-5x3:0-2"],
+            buffers="none",
+            uptime=9000,
+            repair=300,
+            noise="gamma",
+            sigma=0.2,
+            interrupted="restart",
+            forced_moves=False,
+        ),  # fmt: skip
+        Setting({"buffers": "swap", "safety": False, "construction": "non-delay"}, SHOPS[2:]),
     ],
     "soc": [
         planned(),
@@ -166,7 +183,11 @@ ROUTES = set(ROUTING)
 STUBBORN |= {"fcfs", "past-future", "edf-feasible", "moore-hodgson", "moore-hodgson-careful", "random-server"}
 # Family: problems for its policies, small instances and the options of a world, and who cannot take them.
 PROBLEMS = {
-    "job_shop": [(SHOPS, {}, {*DUE_DATE_RULES, "wspt", "dp"}), (LATE_SHOPS, {}, {"wspt", "dp"})],
+    "job_shop": [
+        (SHOPS, {}, {*DUE_DATE_RULES, "wspt", "dp"}),
+        (LATE_SHOPS, {}, {"wspt", "dp"}),
+        (DYNAMIC_SHOPS, {"buffers": "swap", "noise": "gaussian", "sigma": 0.3}, {"cp-sat", "dp"}),
+    ],
     "soc": [
         (GRAPHS, {}, set()),
         (["socrates-mix-50x2:0", "topcuoglu", "socrates-50x2:1"], {"noise": "gaussian", "sigma": 0.3}, PLANNERS),

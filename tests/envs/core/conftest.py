@@ -66,8 +66,8 @@ class LiveJobShops(JobShops):
     programs = {"live": job_shop_live.PROGRAM}
     optimisation = 0
 
-    def draw(self, seed: int, count: int, **fixed) -> Game:
-        game = super().draw(seed, count, observation="jobs", construction="wait")
+    def draw(self, seed: int, count: int, observation: str = "", **fixed) -> Game:
+        game = super().draw(seed, count, observation="jobs", construction="wait")  # one program does it all
         rng, noise = game.rng, str(game.rng.choice(["none", "gaussian", "gamma"]))
         options = {
             "construction": str(rng.choice(["non-delay", "wait"])), "forced_moves": bool(rng.random() < 0.5),

@@ -43,7 +43,7 @@ def test_one_job_in_five_is_in_a_rush():
         rush = shop.weight == RUSH_WEIGHT
         assert rush.sum() == rushed and set(shop.weight[~rush]) == {1} and shop.weighted
         tightness = np.where(rush, RUSH_TIGHTNESS, TIGHTNESS)
-        assert (shop.due == shop.release + shop.duration.sum(axis=1) * tightness).all()
+        assert (shop.due == shop.release + (shop.duration.sum(axis=1) * tightness).astype(int)).all()
 
 
 def test_they_are_the_same_for_the_same_seed_and_never_those_of_training():
