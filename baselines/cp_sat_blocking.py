@@ -75,6 +75,7 @@ def solve_blocking(
     workers: int = 1,
     standing: Standing | None = None,
     hint: list[tuple[int, int]] | None = None,
+    repeatable: bool = False,
 ) -> BlockingAnswer:
     """Minimise the objective of a job shop whose machines have no room between them.
 
@@ -90,6 +91,8 @@ def solve_blocking(
         standing: who is where at time 0; an empty shop when left out. From there it may be that no schedule exists.
         hint: every (job, step) in an order of starts to begin with; from an empty shop the jobs one after another when
             left out. Of one that cannot be kept nothing is made.
+        repeatable: the limit is on the solver's deterministic time, which roughly counts seconds, so that with one
+            worker the answer does not depend on how busy the machine is.
 
     Returns:
         The answer. Where there was something to begin with there is one however short the time; else its schedule is
@@ -115,7 +118,10 @@ def solve_blocking(
     if starts is not None:
         _add_hint(problem, starts, order)
     solver = cp_model.CpSolver()
-    solver.parameters.max_time_in_seconds = float(time_limit)
+    if repeatable:
+        solver.parameters.max_deterministic_time = float(time_limit)
+    else:
+        solver.parameters.max_time_in_seconds = float(time_limit)
     solver.parameters.random_seed = int(seed)
     solver.parameters.num_workers = int(workers)
     solver.parameters.linearization_level = 0 if instance.objective == "makespan" else 2  # as for the classic shop

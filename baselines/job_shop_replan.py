@@ -81,7 +81,7 @@ def replan(
         instance: the problem, of which only known jobs are read.
         world: room between machines, what becomes of an interrupted operation, and the mean time of a repair.
         moment: where the shop stands.
-        time_limit: seconds the solver may search.
+        time_limit: the solver's deterministic time, roughly in seconds.
         seed: of the solver.
         before: the plan of an earlier moment, to begin with.
 
@@ -93,7 +93,9 @@ def replan(
     if rest is None:
         return None
     hint = None if before is None else _continued(rest, before)
-    answer = solve_blocking(rest.instance, world.buffers, time_limit, seed, standing=rest.standing, hint=hint)
+    answer = solve_blocking(
+        rest.instance, world.buffers, time_limit, seed, standing=rest.standing, hint=hint, repeatable=True
+    )
     if answer.schedule is None:
         return None
     starts = {}
@@ -186,7 +188,7 @@ class Replan:
     is left out. Time spent on planning is not time of the shop.
 
     Attributes:
-        seconds: for one plan.
+        seconds: for one plan, of the solver's deterministic time.
         doc: one line for ``--list``.
         options: under which it is at its best.
     """

@@ -177,16 +177,16 @@ PLANNERS = {"pilot", "lookahead", "best-rule"}
 VM_PLANNERS = {"swap", "beam", "repack", "pop", "patterns", "mip-reduced", "mip"}
 MACRO_RULES = {"macro-greedy", "macro-quick"}
 # Straying a little leads the first one nowhere; the second never does; the others are at their best on so few hosts.
-STUBBORN = {"no-op", "mip-replan", *MACRO_RULES}
+STUBBORN = {"no-op", "mip-replan", "cp-sat-replan", *MACRO_RULES}
 # With one server there is nothing to route; where the simulator offers but one request, nothing to stray to.
 ROUTES = set(ROUTING)
 STUBBORN |= {"fcfs", "past-future", "edf-feasible", "moore-hodgson", "moore-hodgson-careful", "random-server"}
 # Family: problems for its policies, small instances and the options of a world, and who cannot take them.
 PROBLEMS = {
     "job_shop": [
-        (SHOPS, {}, {*DUE_DATE_RULES, "wspt", "dp"}),
-        (LATE_SHOPS, {}, {"wspt", "dp"}),
-        (DYNAMIC_SHOPS, {"buffers": "swap", "noise": "gaussian", "sigma": 0.3}, {"cp-sat", "dp"}),
+        (SHOPS, {}, {*DUE_DATE_RULES, "wspt", "dp", "cp-sat-replan"}),
+        (LATE_SHOPS, {}, {"wspt", "dp", "cp-sat-replan"}),
+        (DYNAMIC_SHOPS, {"buffers": "swap", "noise": "gaussian", "sigma": 0.3}, {"dp"}),
     ],
     "soc": [
         (GRAPHS, {}, set()),
