@@ -1,7 +1,7 @@
 """A planner in a live job shop: what is left is solved anew at each event, by the estimates of that moment."""
 
 import weakref
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -214,28 +214,58 @@ class Replan:
             raise OptionError("cp-sat-replan plans at the events of a live shop: give buffers, noise, uptime or reveal")
         state = {name: simulation.engine.tensors[name].cpu().numpy() for name in _READ}
         memory = self._memory.setdefault(simulation, {})
+        made: dict[tuple, Plan | None] = {}
         actions = np.zeros(simulation.num_envs, np.int64)
         for i in np.flatnonzero(state["terminated"] == 0).tolist():
             if state["steps"][i] == 0:
-                memory[i] = None
-            actions[i], memory[i] = self._action(simulation, state, i, memory.get(i))
+                memory[i] = _Memory()
+            own = {name: values[i] for name, values in state.items()}
+            self._plan(simulation, i, own, memory.setdefault(i, _Memory()), made)
+            actions[i] = _next(simulation.model, own, memory[i])
         return torch.from_numpy(actions).to(simulation.device)
 
-    def _action(self, simulation, state: dict, i: int, plan: Plan | None) -> tuple[int, Plan | None]:
+    def _plan(self, simulation, i: int, state: dict, memory: "_Memory", made: dict) -> None:
+        """Plan anew, unless all that has happened is what the plan said; equal environments share a plan."""
         instance, options = simulation.instance_of(i), simulation.model.options
-        moment = moment_of(instance, options, simulation.schedule(i).entries, {k: v[i] for k, v in state.items()})
-        plan = replan(instance, options, moment, self.seconds, before=plan) or plan
-        legal = np.flatnonzero(state["action_mask"][i]).tolist()
-        starts = {} if plan is None else plan.starts
-        place = {operation: k for k, operation in enumerate(plan.order if plan else ())}
-        latest = int(simulation.mask.shape[1]) - 1 if options.waits else -1
-        moves = {action: _jobs_of(simulation, state, i, action) for action in legal if action != latest}
-        first = {action: max(starts.get(job, MAX_TIME) for job in jobs) for action, jobs in moves.items()}
-        turn = {a: min(place.get((j, int(moment.done[j])), MAX_TIME) for j in jobs) for a, jobs in moves.items()}
-        best = min(moves, key=lambda action: (first[action], turn[action]), default=latest)
-        if latest in legal and (best == latest or first[best] > moment.now):
-            return latest, plan
-        return best, plan
+        now, moved = int(state["time"]), memory.moved
+        if memory.plan is not None and now == memory.now and moved and (state["status"][moved] == RUNS[0]).all():
+            starts = {job: start for job, start in memory.plan.starts.items() if job not in moved}
+            memory.plan = replace(memory.plan, starts=starts)
+            return
+        moment = moment_of(instance, options, simulation.schedule(i).entries, state)
+        parts = moment.rows, moment.done, moment.known, moment.down
+        key = id(instance), now, memory.plan and tuple(memory.plan.order), *(part.tobytes() for part in parts)
+        if key not in made:
+            made[key] = replan(instance, options, moment, self.seconds, before=memory.plan)
+        memory.plan, memory.now, memory.done = made[key] or memory.plan, now, moment.done
+
+
+@dataclass
+class _Memory:
+    """What is planned in one environment."""
+
+    plan: Plan | None = None
+    now: int = -1  # when it was made
+    done: np.ndarray | None = None  # as of then
+    moved: list[int] = field(default_factory=list)  # the jobs that the last action moved, if the plan said so
+
+
+def _next(model, state: dict, memory: _Memory) -> int:
+    """The action that the plan starts now, the first in its order; else waiting, where that is legal."""
+    plan = memory.plan or Plan({}, [])
+    place = {operation: k for k, operation in enumerate(plan.order)}
+    legal = np.flatnonzero(state["action_mask"]).tolist()
+    wait = len(state["action_mask"]) - 1 if model.options.waits else -1
+    moves = {action: _jobs_of(model, state, action) for action in legal if action != wait}
+    first = {action: max(plan.starts.get(job, MAX_TIME) for job in jobs) for action, jobs in moves.items()}
+    turn = {a: min(place.get((j, int(memory.done[j])), MAX_TIME) for j in jobs) for a, jobs in moves.items()}
+    best = min(moves, key=lambda action: (first[action], turn[action]), default=wait)
+    memory.moved = []
+    if wait in legal and (best == wait or first[best] > state["time"]):
+        return wait
+    if first[best] == state["time"]:
+        memory.moved = moves[best]
+    return best
 
 
 _READ = (
@@ -260,13 +290,13 @@ def moment_of(instance: JobShopInstance, options, rows: np.ndarray, state: dict[
     return Moment(now, rows[rows[:, 3] <= now], done, known, state["down"][: instance.machines] == 1)
 
 
-def _jobs_of(simulation, state: dict, i: int, action: int) -> list[int]:
+def _jobs_of(model, state: dict, action: int) -> list[int]:
     """The jobs that an action moves: one, or all of a cycle."""
-    if action < simulation.model.jobs:
+    if action < model.jobs:
         return [action]
-    machine, found = action - simulation.model.jobs, []
-    holder = {int(k): job for job, k in enumerate(state["at"][i]) if k >= 0}
+    machine, found = action - model.jobs, []
+    holder = {int(k): job for job, k in enumerate(state["at"]) if k >= 0}
     while (job := holder[machine]) not in found:
         found.append(job)
-        machine = int(state["next_machine"][i, job])
+        machine = int(state["next_machine"][job])
     return found
