@@ -37,7 +37,9 @@ STREAMS = ["radio-small-50x3:0", "socrates-mix-50x4:0", "topcuoglu", "random-12:
 
 LATE_SHOPS = ["tardiness-4x3:0-3", "tardiness-6x2-12:0-1", "single-9-8-2:1"]
 
+RESTARTS = {"uptime": 9000, "repair": 300, "interrupted": "restart", "noise": "gamma", "sigma": 0.2}
 DYNAMIC_SHOPS = ["dynamic-5x3:0-2", "dynamic-4x2-120:0-1"]
+BUSY_SHOPS = ["dynamic-8x3-200:0-2", "dynamic-9x2-150:0-1"]  # in which there is always something to decide
 
 CLUSTERS = ["plateau", "hosts-3:0-1", "affinity-4-20:0", "hosts-6:3"]
 MACROS = ["small:1", "small:3", "plateau", "hosts-8:2"]  # there are some in each, in the first two for long
@@ -114,20 +116,10 @@ FAMILIES = {
         dated("flow-4x4", construction="insertion"),
         dated("tardiness-4x3-13", construction="wait", observation="operations"),
         Setting({"buffers": "none"}, SHOPS[2:]),
-        dated("dynamic-4x3", DYNAMIC_SHOPS, buffers="swap", uptime=800, repair=100, noise="lognormal", sigma=0.3),
-        dated("dynamic-5x2", DYNAMIC_SHOPS, construction="non-delay", reveal=True, noise="gaussian", sigma=0.3),
-        dated(
-            "dynamic-flow-4x3",
-            ["dynamic-flow-5x3:0-2"],
-            buffers="none",
-            uptime=9000,
-            repair=300,
-            noise="gamma",
-            sigma=0.2,
-            interrupted="restart",
-            forced_moves=False,
-        ),  # fmt: skip
-        Setting({"buffers": "swap", "safety": False, "construction": "non-delay"}, SHOPS[2:]),
+        dated("dynamic-6x3-200", BUSY_SHOPS, buffers="swap", uptime=800, repair=100, noise="lognormal", sigma=0.3),
+        dated("dynamic-7x3-200", BUSY_SHOPS, construction="non-delay", reveal=True, forced_moves=False),
+        dated("dynamic-flow-5x3-200", ["dynamic-flow-6x3-200:0-3"], buffers="none", forced_moves=False, **RESTARTS),
+        Setting({"buffers": "swap", "safety": False, "noise": "gaussian", "sigma": 0.3}, SHOPS[2:]),
     ],
     "soc": [
         planned(),
