@@ -106,7 +106,7 @@ class Clockwork:
             moved = self.decide(now)
             busy = any(left is not None for left in self.left)
             still = 0 if busy or moved or now < instance.release.max() else still + 1
-            if still > 60:
+            if still > 300:  # longer than any shutdown
                 break
             for job, left in enumerate(self.left):
                 self.left[job] = left - 1 if left is not None and self.open[job] is not None else left
