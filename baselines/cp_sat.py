@@ -88,7 +88,7 @@ def solve_job_shop(
     Raises:
         OptionError: if ``time_limit``, ``seed`` or ``workers`` is outside of what it accepts.
     """
-    _check_options(time_limit, seed, workers)
+    check_options(time_limit, seed, workers)
     from ortools.sat.python import cp_model
 
     began = time.perf_counter()
@@ -247,7 +247,12 @@ def _shift_left(instance: JobShopInstance, starts: list[list[int]]) -> Schedule:
     return Schedule(instance, np.array(entries, dtype=np.int64))
 
 
-def _check_options(time_limit: float, seed: int, workers: int) -> None:
+def check_options(time_limit: float, seed: int, workers: int) -> None:
+    """Refuse what the solver does not accept.
+
+    Raises:
+        OptionError: naming the argument.
+    """
     if isinstance(time_limit, bool) or not isinstance(time_limit, (int, float, np.number)) or not time_limit > 0:
         raise OptionError(f"time_limit must be a number of seconds above 0, got {time_limit!r}")
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**31:

@@ -10,10 +10,12 @@ import time
 from ..envs.core.errors import OptionError
 from ..envs.core.options import as_bool
 from ..envs.core.policies import RandomRule, Rule
-from ..envs.core.solvers import Answer, Exact, Limits
+from ..envs.core.registry import family
+from ..envs.core.solvers import Answer, Exact, Limits, world_of
 from . import due_date_rules as due
 from . import preemptive_rules as preemptive
 from . import setup_rules as setup
+from .job_shop_replan import Replan
 
 BEST = {"construction": "non-delay"}
 
@@ -33,9 +35,15 @@ def _due(key, doc: str) -> Rule:
 
 def _cp_sat(instance, limits: Limits) -> Answer:
     from .cp_sat import solve_job_shop
+    from .cp_sat_live import conditions_of, solve_live
 
     _refuse_preemptive(limits)
-    answer = solve_job_shop(instance, time_limit=limits.time_limit, seed=limits.seed)
+    options = family(instance.family).make_options(**limits.options)
+    if options.live:
+        conditions = conditions_of(options, limits.seed, world_of(instance))
+        answer = solve_live(instance, conditions, time_limit=limits.time_limit, seed=limits.seed)
+    else:
+        answer = solve_job_shop(instance, time_limit=limits.time_limit, seed=limits.seed)
     return Answer(answer.schedule, answer.runtime_s, answer.bound, answer.status)
 
 
@@ -139,14 +147,15 @@ POLICIES = {
     ),
     "cp-sat": Exact(
         _cp_sat,
-        "constraint programming (OR-Tools CP-SAT); proves the optimum when given time",
-        accepts=_no_events,
+        "constraint programming (OR-Tools); proves the optimum when given time; of noise it knows all beforehand",
+        accepts=lambda instance, options: options.uptime == 0 and not options.preemptive,
     ),
     "clairvoyant": Exact(
         _best_preemptive,
         "SRPT or earliest due date that knows everything: optimal for preemptive total flow time or maximum lateness",
         accepts=_known_optimum,
     ),
+    "cp-sat-replan": Replan(1.0, "in a live shop: CP-SAT's plan of all that is left, made anew at each event"),
     "dp": Exact(
         _dynamic_program,
         "dynamic program over subsets for one machine and up to 20 jobs (Held and Karp 1962); always optimal",

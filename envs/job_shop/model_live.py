@@ -1,6 +1,7 @@
 """The live job shop as the core sees it: what its model adds to, and changes of, that of the classic one."""
 
 import math
+from dataclasses import asdict
 
 import numpy as np
 
@@ -11,10 +12,10 @@ from ..core.noise import ONE, QUANTILES, exponential_table, table
 from ..core.schedule import Schedule
 from . import observe_costs, observe_live, observe_wait, simulator_live, simulator_live_state
 from . import observe_live_features as features
+from .conditions import BUFFERS, Conditions
 from .instance import JobShopInstance
 from .model import Model, job_kinds
 from .objective import cost
-from .options import BUFFERS
 from .simulator_live_state import LEVELS
 from .simulator_state import COST_KINDS, LEAST_TAIL, MACHINE_KINDS, MEAN_KINDS, SURVEY_KINDS
 from .world import Shutdowns, actual_times, mean_processing_time
@@ -30,6 +31,7 @@ PROGRAM = Program(
 )
 MOST_TRIES = 4  # an operation that begins anew may take so many times the mean time between shutdowns
 LATEST = 2**30  # nothing ends as late as this
+MOST_MEAN = 2**33  # of shutdowns, so that no product with a quantile is too large
 MOST_COST = 2**62
 
 
@@ -53,6 +55,10 @@ class LiveModel(Model):
         options = self.options
         if self.limits.setups or self.limits.calendars:
             raise OptionError("a live shop knows no setup times and no windows: leave the live options out")
+        for instance in instances:
+            mean = mean_processing_time(instance) * max(options.uptime, options.repair) // 100
+            if mean > MOST_MEAN:
+                raise OptionError(f"{instance.name}: a mean time between or of shutdowns of {mean} is over {MOST_MEAN}")
         self.repeatable = options.noise == "none" and options.uptime == 0 and not options.reveal
         self.outcome = self.outcome | {"deadlock": "deadlock"}
         self.actions = self.jobs + self.machines * (options.buffers == "swap") + options.waits
@@ -197,8 +203,5 @@ class LiveModel(Model):
         return np.array(rows, np.int64).reshape(-1, columns.shape[1])
 
     def _conditions(self, key: dict[str, int]) -> dict[str, object]:
-        options = self.options
-        return {
-            "buffers": options.buffers, "uptime": options.uptime, "repair": options.repair,
-            "interrupted": options.interrupted, "noise": options.noise, "sigma": options.sigma, **key,
-        }  # fmt: skip
+        names = ("buffers", "uptime", "repair", "interrupted", "noise", "sigma")
+        return asdict(Conditions(**{name: getattr(self.options, name) for name in names}, **key))

@@ -6,14 +6,11 @@ from typing import ClassVar
 from ..core.errors import OptionError
 from ..core.noise import MAX_SIGMA
 from ..core.options import as_bool, as_integer, as_number, one_of, option
+from .conditions import BUFFERS, INTERRUPTED, MAX_PERCENT, NOISES
 
 CONSTRUCTIONS = {"non-delay": 0.0, "active": 1.0, "insertion": None, "wait": 0.0}
 OBSERVATIONS = ("jobs", "operations")
 LIVE_CONSTRUCTIONS = ("non-delay", "wait")
-BUFFERS = ("unlimited", "none", "swap")  # in the order of the simulator's constants
-INTERRUPTED = ("resume", "restart")
-NOISES = ("none", "gaussian", "lognormal", "gamma")
-MOST_PERCENT = 100_000  # of uptime and repair: a thousand times the mean processing time
 KNOWN = ("all", "operations")
 MAX_QUANTUM = 2**28
 
@@ -71,7 +68,7 @@ class Options:
             ("known", KNOWN),
         ):  # fmt: skip
             one_of(name, getattr(self, name), known)
-        for name, most in (("uptime", MOST_PERCENT), ("repair", MOST_PERCENT), ("quantum", MAX_QUANTUM)):
+        for name, most in (("uptime", MAX_PERCENT), ("repair", MAX_PERCENT), ("quantum", MAX_QUANTUM)):
             object.__setattr__(self, name, as_integer(name, getattr(self, name), 0, most))
         object.__setattr__(self, "sigma", as_number("sigma", self.sigma, 0, MAX_SIGMA))
         self._check_live()

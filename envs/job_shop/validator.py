@@ -30,7 +30,7 @@ def check(instance: JobShopInstance, schedule: Schedule) -> list[Violation]:
 
     Not checked: whether the schedule could be better, whether it is non-delay or active, whether jobs
     keep their due dates, which they need not, and whether ``schedule.instance`` is the instance given.
-    Entries may hold any integers.
+    Entries may hold any integers. A schedule with conditions is judged by ``validator_live.check_live``.
 
     Args:
         instance: the problem.
@@ -39,9 +39,16 @@ def check(instance: JobShopInstance, schedule: Schedule) -> list[Violation]:
     Returns:
         Every violation, in words; empty when the schedule is feasible. At most ``MAX_MESSAGES`` are
         listed for each rule, and one more then counts the rest.
+
+    Raises:
+        ScheduleError: if one of ``schedule.conditions`` is not known or out of range, naming it.
     """
     if schedule.conditions.get("preemptive"):
         return check_pieces(instance, schedule)
+    if schedule.conditions:
+        from .validator_live import check_live  # which needs the rules below
+
+        return check_live(instance, schedule)
     job, step = schedule.column("work"), schedule.column("step")
     known = (job >= 0) & (job < instance.jobs)
     known[known] = (step[known] >= 0) & (step[known] < instance.operations[job[known]])

@@ -178,22 +178,22 @@ FAMILIES = {
 DUE_DATE_RULES = {"edd", "odd", "mdd", "mod", "wmdd", "psk", "mddc", "atc", "covert", "slack", "slack/op", "cr"}
 SETUP_RULES = {"sst", "sspt", "atcs"}
 PREEMPTIVE_RULES = {"srpt", "srpt/op", "srpt/served", "setf", "rr", "clairvoyant"}
-NOT_PREEMPTIVE = {"cp-sat", "dp"}
-NOT_LIVE = {*SETUP_RULES, *PREEMPTIVE_RULES, "cp-sat", "dp"}
+NOT_PREEMPTIVE = {"cp-sat", "cp-sat-replan", "dp"}
+NOT_LIVE = {*SETUP_RULES, *PREEMPTIVE_RULES, "dp"}
 PLANNERS = {"pilot", "lookahead", "best-rule"}
 VM_PLANNERS = {"swap", "beam", "repack", "pop", "patterns", "mip-reduced", "mip"}
 MACRO_RULES = {"macro-greedy", "macro-quick"}
 # Straying a little leads the first one nowhere; the second never does; the others are at their best on so few hosts.
-STUBBORN = {"no-op", "mip-replan", *MACRO_RULES}
+STUBBORN = {"no-op", "mip-replan", "cp-sat-replan", *MACRO_RULES}
 # With one server there is nothing to route; where the simulator offers but one request, nothing to stray to.
 ROUTES = set(ROUTING)
 STUBBORN |= {"fcfs", "past-future", "edf-feasible", "moore-hodgson", "moore-hodgson-careful", "random-server"}
 # Family: problems for its policies, small instances and the options of a world, and who cannot take them.
 PROBLEMS = {
     "job_shop": [
-        (SHOPS, {}, {*DUE_DATE_RULES, *SETUP_RULES, *PREEMPTIVE_RULES, "wspt", "dp"}),
-        (LATE_SHOPS, {}, {*SETUP_RULES, *PREEMPTIVE_RULES, "wspt", "dp"}),
-        (LIMITED_LATE_SHOPS, {}, {*PREEMPTIVE_RULES, "wspt", "dp"}),
+        (SHOPS, {}, {*DUE_DATE_RULES, *SETUP_RULES, *PREEMPTIVE_RULES, "wspt", "dp", "cp-sat-replan"}),
+        (LATE_SHOPS, {}, {*SETUP_RULES, *PREEMPTIVE_RULES, "wspt", "dp", "cp-sat-replan"}),
+        (LIMITED_LATE_SHOPS, {}, {*PREEMPTIVE_RULES, "wspt", "dp", "cp-sat-replan"}),
         (LATE_SINGLES, {"preemptive": True}, {*SETUP_RULES, *NOT_PREEMPTIVE, "setf", "rr", "clairvoyant"}),
         (
             CHAINS[:2],

@@ -401,6 +401,7 @@ def test_it_imports_no_simulator():
         "core.schedule",
         "instance",
         "objective",
+        "validator_live",
         "validator_limits",
         "validator_preemptive",
     }
