@@ -137,7 +137,9 @@ def survey_machines(s: State, i: int):
                 s.machine_survey[i, next, WAITING_WORK] = (
                     s.machine_survey[i, next, WAITING_WORK] + s.processing_time[i, j]
                 )
-            arrival = soonest(s, i, j)
+            arrival = s.earliest_start[i, j]
+            if s.setups == 1:
+                arrival = soonest(s, i, j)
             for o in range(s.next_operation[i, j], s.operations[b, j]):
                 k = s.machine[b, j, o]
                 duration = s.duration[b, j, o]
@@ -155,7 +157,10 @@ def sharp_bound(s: State, i: int):
     bound = int(0)
     for j in range(s.jobs[b]):
         if s.next_machine[i, j] >= 0:
-            bound = wp.max(bound, soonest(s, i, j) + s.remaining_work[i, j])
+            start = s.earliest_start[i, j]
+            if s.setups == 1:
+                start = soonest(s, i, j)
+            bound = wp.max(bound, start + s.remaining_work[i, j])
         else:
             bound = wp.max(bound, s.arrival[i, j])
     for k in range(s.machines[b]):

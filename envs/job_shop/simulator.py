@@ -210,12 +210,20 @@ def commit(s: State, i: int, j: int):
 
 
 @wp.func
-def settle(s: State, i: int):
-    """Find the candidates; apply moves without an alternative until there is a choice or the end."""
-    count = choose(s, i)
-    while s.forced_moves == 1 and count == 1:
-        commit(s, i, s.only[i])
-        count = choose(s, i)
+def settle(s: State, i: int, job: int):
+    """Commit a job's next operation, or nothing for -1; find the candidates; apply moves without an alternative until
+    there is a choice or the end.
+    """
+    j = int(job)
+    moves = int(1)
+    while moves == 1:
+        # One place each from which these are called: there they are built in, elsewhere they would copy the state.
+        if j >= 0:
+            commit(s, i, j)
+        moves = int(0)
+        if choose(s, i) == 1 and s.forced_moves == 1:
+            moves = int(1)
+            j = s.only[i]
     if s.left[i] == 0:
         s.terminated[i] = wp.int8(1)
         if s.steps[i] == 0:
@@ -260,10 +268,9 @@ def reset(s: State, i: int):
         begin_limits(s, i)
     if s.costs == 1:
         begin_costs(s, i)
-        settle(s, i)
+    settle(s, i, -1)
+    if s.costs == 1:
         account(s, i)
-    else:
-        settle(s, i)
 
 
 @wp.func
@@ -276,11 +283,11 @@ def step(s: State, i: int, action: int):
         if legal:
             legal = s.action_mask[i, action] == wp.int8(1)
         if legal:
-            if action < s.jobs[b]:
-                commit(s, i, action)
-            else:
+            job = int(action)
+            if action >= s.jobs[b]:
                 put_off(s, i)
-            settle(s, i)
+                job = -1
+            settle(s, i, job)
         else:
             s.illegal[i] = wp.int8(1)
             s.terminated[i] = wp.int8(1)

@@ -16,7 +16,10 @@ from .simulator_state import DUE, FLOW, LATE, TARDY, WEIGHT, State
 def earliest_completion(s: State, i: int, j: int):
     """When job j is complete at the earliest, its route after the next operation taken without waiting."""
     if s.next_machine[i, j] >= 0:
-        return soonest(s, i, j) + s.remaining_work[i, j]
+        start = s.earliest_start[i, j]
+        if s.setups == 1:
+            start = soonest(s, i, j)
+        return start + s.remaining_work[i, j]
     return s.arrival[i, j]
 
 

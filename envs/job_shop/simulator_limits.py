@@ -76,16 +76,12 @@ def start_behind(s: State, i: int, j: int, k: int, not_before: int):
 
 @wp.func
 def soonest(s: State, i: int, j: int):
-    """No later than job j's next operation can start, whatever is put before it."""
-    start = s.earliest_start[i, j]
-    if s.setups == 1:
-        k = s.next_machine[i, j]
-        least = setup_into(s, i, k, s.setup.shape[2] - 1, j)
-        start = wp.max(s.arrival[i, j], s.free[i, k] + least)
-        if s.waits == 1:
-            start = wp.max(start, s.hold[i, j])
-        start = when_open(s, i, k, start, s.processing_time[i, j])
-    return start
+    """With setup times, no later than job j's next operation can start, whatever is put before it."""
+    k = s.next_machine[i, j]
+    start = wp.max(s.arrival[i, j], s.free[i, k] + setup_into(s, i, k, s.setup.shape[2] - 1, j))
+    if s.waits == 1:
+        start = wp.max(start, s.hold[i, j])
+    return when_open(s, i, k, start, s.processing_time[i, j])
 
 
 @wp.func
