@@ -7,9 +7,9 @@ earliest finish:
 
 - ``delta`` in [0, 1]: pairs that start before c and no later than t + delta * (c - t). ``delta = 0`` are those that
   could start first, as in Song et al. (2023) and Wang et al. (2023): no operation waits for a machine while another one
-  that could run it is idle, which may exclude every optimum. ``delta = 1`` extends Giffler and Thompson (1960) to pairs:
-  if nothing of a schedule started before c, the operation that finishes at c could be moved there without harm; so some
-  optimal schedule is among them. There is no focus machine: an operation need not run where it finishes first.
+  that could run it is idle, which may exclude every optimum. ``delta = 1`` extends Giffler and Thompson (1960) to
+  pairs: if nothing of a schedule started before c, the operation that finishes at c could be moved there without harm;
+  so some optimal schedule is among them. There is no focus machine: an operation need not run where it finishes first.
 - wait (as Tassel et al. 2023): the pairs that could start first, or none of them until another one could.
 
 The reward of a step is the decrease of a lower bound of the makespan divided by the bound at the start, so that an
