@@ -55,6 +55,7 @@ CANDIDATE = (
     Feature("finish_regret", "(finish - earliest finish of the job on any machine) / p / 2", 0, 2.5),
     Feature("gap", "time for which the machine is left idle before it / p / 2", 0, 2.5),
     Feature("lead", "(remaining work - the largest of a candidate) / L", -2, 0),
+    Feature("tail_lead", "(shortest processing times after it - the largest of a candidate) / p / 4", -4, 0),
     Feature("bound_increase", "(finish + shortest processing times after it - bound) / L", -1, 1),
     Feature("machine_load", "relative load of the machine"),
     Feature("rivals", "other candidates on the machine / jobs"),

@@ -9,8 +9,14 @@ from .simulator_state import State
 
 
 @wp.func
-def show_candidate(s: State, i: int, a: int, finish: int, most: int, largest: float, by_p: float, by_left: float):
-    """Index and features of pair a; its job could finish the operation at ``finish``, ``most`` work is the largest."""
+def show_candidate(
+    s: State, i: int, a: int, finish: int, most: int, longest: int, largest: float, by_p: float, by_left: float
+):
+    """Index and features of pair a.
+
+    Its job could finish the operation at ``finish``. Of candidates, ``most`` is the largest remaining work and
+    ``longest`` the largest sum of shortest times after the operation.
+    """
     b = s.instance[i]
     stride = s.available.shape[1]
     j = a // stride
@@ -27,13 +33,14 @@ def show_candidate(s: State, i: int, a: int, finish: int, most: int, largest: fl
     s.candidate_attr[i, a, 3] = clip(float(end - finish) * by_p * 0.5, 0.0, 2.5)
     s.candidate_attr[i, a, 4] = clip(float(start - s.available[i, k]) * by_p * 0.5, 0.0, 2.5)
     s.candidate_attr[i, a, 5] = clip(float(s.remaining_work[i, a] - most) * by_left, -2.0, 0.0)
-    s.candidate_attr[i, a, 6] = clip(float(end + tail - s.bound[i]) * by_left, -1.0, 1.0)
-    s.candidate_attr[i, a, 7] = clip(s.expected[i, k] / wp.max(largest, 1.0), 0.0, 1.0)
-    s.candidate_attr[i, a, 8] = float(s.rivals[i, k] - 1) / float(s.jobs[b])
-    s.candidate_attr[i, a, 9] = float(s.chances[i, j] - 1) / float(s.machines[b])
-    s.candidate_attr[i, a, 10] = 0.0
+    s.candidate_attr[i, a, 6] = clip(float(tail - longest) * by_p * 0.25, -4.0, 0.0)
+    s.candidate_attr[i, a, 7] = clip(float(end + tail - s.bound[i]) * by_left, -1.0, 1.0)
+    s.candidate_attr[i, a, 8] = clip(s.expected[i, k] / wp.max(largest, 1.0), 0.0, 1.0)
+    s.candidate_attr[i, a, 9] = float(s.rivals[i, k] - 1) / float(s.jobs[b])
+    s.candidate_attr[i, a, 10] = float(s.chances[i, j] - 1) / float(s.machines[b])
+    s.candidate_attr[i, a, 11] = 0.0
     if s.remaining_operations[i, a] == 1:
-        s.candidate_attr[i, a, 10] = 1.0
+        s.candidate_attr[i, a, 11] = 1.0
 
 
 @wp.func
@@ -42,11 +49,14 @@ def show_candidates(s: State, i: int, largest: float, by_p: float, by_left: floa
     b = s.instance[i]
     stride = s.available.shape[1]
     most = int(0)
+    longest = int(0)
     count = int(0)
     j = int(0)
     while j < s.jobs[b]:
         if s.chances[i, j] > 0:
-            most = wp.max(most, s.remaining_work[i, j * stride])
+            a = j * stride
+            most = wp.max(most, s.remaining_work[i, a])
+            longest = wp.max(longest, s.least_work[i, a] - s.shortest_time[i, a])
             count += s.chances[i, j]
         j += 1
     j = int(0)
@@ -56,7 +66,7 @@ def show_candidates(s: State, i: int, largest: float, by_p: float, by_left: floa
         while k < s.machines[b]:
             a = j * stride + k
             if s.action_mask[i, a] == wp.int8(1):
-                show_candidate(s, i, a, finish, most, largest, by_p, by_left)
+                show_candidate(s, i, a, finish, most, longest, largest, by_p, by_left)
             else:
                 hide_candidate(s, i, a)
             k += 1
