@@ -1,55 +1,8 @@
 """Named trainings: what ``train.py FAMILY --preset NAME`` runs."""
 
-from dataclasses import dataclass, field
-
 from ..envs.core.errors import UnknownNameError
-
-
-@dataclass(frozen=True)
-class Preset:
-    """A training and how it is judged.
-
-    Attributes:
-        doc: one line for ``--list``.
-        stages: presets of the instance generator; used in turn, one per iteration.
-        timesteps: environment steps of the whole training, all environments counted.
-        groups: instances played side by side at 10x10; larger sizes take fewer.
-        group: rollouts of each instance.
-        options: the family's options it is trained with.
-        stage_options: what is different on a stage, by its name: a budget that goes with its size, for one.
-        network: keyword arguments of GraphNetwork.
-        ppo: keyword arguments of PPO.
-        evolution: keyword arguments of Evolution, where an index is evolved first and becomes the network's prior.
-        held_out: instances of the final comparison, as ``evaluate.py --instances`` takes them, by the title of their
-            table.
-        watched: instances evaluated while training.
-        rules: policies it is compared with.
-        exact: the solver that bounds held-out instances, proving the optimum where it can, with seconds per instance.
-        reference: where no exact solver helps, the policy that gaps are relative to.
-        samples: attempts of the sampled evaluation.
-    """
-
-    doc: str
-    stages: tuple[str, ...]
-    timesteps: int
-    held_out: dict[str, list[str]]
-    watched: list[str]
-    rules: tuple[str, ...]
-    groups: int = 20
-    group: int = 16
-    options: dict = field(default_factory=dict)
-    stage_options: dict[str, dict] = field(default_factory=dict)
-    network: dict = field(default_factory=dict)
-    ppo: dict = field(default_factory=dict)
-    evolution: dict = field(default_factory=dict)
-    exact: tuple[str, float] | None = None
-    reference: str = ""
-    samples: int = 64
-
-    def world(self, entry) -> dict:
-        """Those of its options that belong to the world, under which everybody is evaluated."""
-        return {name: value for name, value in self.options.items() if name in entry.options.world}
-
+from .preset import Preset as Preset
+from .presets_flexible import FLEXIBLE
 
 _JOB_SHOP_RULES = ("spt", "lpt", "mwkr", "lwkr", "mopnr", "fdd/mwkr", "fifo", "lifo", "random")
 
@@ -296,38 +249,6 @@ _LLM = {
     ),
 }  # fmt: skip
 
-_FLEXIBLE_RULES = (
-    *(f"{job}/{machine}" for job in ("fifo", "mopnr", "mwkr") for machine in ("eft", "spt", "free")),
-    "spt", "eft", "tail-excess", "tail-excess-active", "random",
-)  # fmt: skip
-
-
-def _flexible(doc: str, stages: str, timesteps: int, **more) -> Preset:
-    # It begins near the rule tail-excess, which costs nothing and is as good as what is published.
-    prior = {"start_delay": -12.0, "excess": -15.0, "tail_lead": 6.0}
-    arguments = dict(
-        doc=doc, stages=tuple(stages.split()), timesteps=timesteps, rules=_FLEXIBLE_RULES, exact=("cp-sat", 10.0),
-        options={"construction": "active"}, network={"width": 32, "hidden": 32, "prior": prior},
-        ppo={"n_epochs": 3, "entropy": 0.0},
-    )  # fmt: skip
-    return Preset(**(arguments | more))
-
-
-_FLEXIBLE = {
-    "smoke": _flexible(
-        "a few seconds, to see that everything works", "sd1-4x3 sd2-3x4", 2000, groups=4, group=4, samples=4,
-        held_out={"sd1-4x3": ["sd1-4x3:0-9"]}, watched=["sd1-4x3:0-9"], exact=("cp-sat", 5.0),
-        network={"width": 8, "heads": 2, "layers": 1},
-    ),
-    "fjsp-10x5": _flexible(
-        "10 jobs on 5 machines, times alike (SD1) and unlike (SD2); some ten minutes on two cores",
-        "sd1-10x5 sd2-10x5", 400_000,
-        # CP-SAT takes seconds to minutes to prove these.
-        held_out={"sd1-10x5": ["sd1-10x5:0-99"], "sd2-10x5": ["sd2-10x5:0-99"]},
-        watched=["sd1-10x5:100-109", "sd2-10x5:100-109"],
-    ),
-}  # fmt: skip
-
 PRESETS: dict[str, dict[str, Preset]] = {
     "job_shop": {
         "main": _job_shop(
@@ -368,7 +289,7 @@ PRESETS: dict[str, dict[str, Preset]] = {
     "soc": _SOC,
     "vm": _VM,
     "llm": _LLM,
-    "flexible_job_shop": _FLEXIBLE,
+    "flexible_job_shop": FLEXIBLE,
 }
 _DUE_DATE_RULES = ("edd", "odd", "mdd", "mod", "wmdd", "psk", "mddc", "atc", "covert", "slack", "slack/op", "cr")
 # It begins near the rules at their best: what starts first, and of these the modified operation due date.

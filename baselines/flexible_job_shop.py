@@ -3,8 +3,9 @@
 A rule is a choice of job and a choice of machine: of the candidates of the job that comes first, the machine is the one
 that finishes the operation first (``/eft``), or runs it in the shortest time (``/spt``), or has been free the longest
 (``/free``, which does not look at times). Where candidates all start at once, as in non-delay schedules, the first two
-are the same. ``tail-excess`` weighs both choices in one number: what the job has to come after the operation, against the
-time by which the machine takes longer than the fastest one. Ties that are left go to the lowest job, then to the lowest machine.
+are the same. ``tail-excess`` weighs both choices in one number: what the job has to come after the operation, against
+the time by which the machine takes longer than the fastest one. Ties that are left go to the lowest job, then to the
+lowest machine.
 """
 
 from collections.abc import Callable

@@ -52,7 +52,7 @@ FLOWS = [
 ]
 FLEETS = ["route-e2e-n9-1h1a:0", "route-prefix-n9:0", "route-overload-n8:0", "route-e2e-n9-1h1a:1"]
 
-FLEXIBLE = ["workshop", "sd1-4x3:0-1", "sd2-3x4:0", "fast-machine", "sd1-6x4:3"]
+FLEXIBLE = ["sd1-4x3:0", "sd2-3x4:0", "sd1-6x4:3", "workshop", "fast-machine", "sd2-5x4:0"]
 
 
 def dated(preset: str, instances: list[str] | None = None, **options) -> Setting:
