@@ -22,6 +22,8 @@ PROGRAM = Program(
     next_instance=simulator.next_instance,
 )
 
+PROGRAMS = {"pairs": PROGRAM}
+
 COLUMNS = (
     "next_machine",
     "processing_time",

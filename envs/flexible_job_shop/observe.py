@@ -132,11 +132,11 @@ def clear(s: State, i: int):
 
 @wp.func
 def survey(s: State, i: int):
-    """Fill the expected load of every machine; the largest of them, and the least work to come of all jobs."""
+    """Fill the load of every machine, not yet scaled; the largest of them, and the least work to come of all jobs."""
     b = s.instance[i]
     k = int(0)
     while k < s.machines[b]:
-        s.expected[i, k] = 0.0
+        s.resource[i, k, 1] = 0.0
         k += 1
     total = int(0)
     j = int(0)
@@ -151,13 +151,13 @@ def survey(s: State, i: int):
                 share = s.later_share[b, j, o, k]
                 if s.next_machine[i, a + k] >= 0:
                     share += float(s.processing_time[i, a + k]) * by
-                s.expected[i, k] = s.expected[i, k] + share
+                s.resource[i, k, 1] = s.resource[i, k, 1] + share
                 k += 1
         j += 1
     largest = float(0.0)
     k = int(0)
     while k < s.machines[b]:
-        largest = wp.max(largest, s.expected[i, k])
+        largest = wp.max(largest, s.resource[i, k, 1])
         k += 1
     return largest, total
 
@@ -250,12 +250,13 @@ def show_job(s: State, i: int, j: int, by_p: float, by_left: float):
 
 @wp.func
 def show_machine(s: State, i: int, k: int, largest: float, by_p: float, by_left: float):
-    """Features of machine k's node."""
+    """Features of machine k's node, whose load is filled and not yet scaled."""
     b = s.instance[i]
     t = s.time[i]
+    load = s.resource[i, k, 1]
     s.resource[i, k, 0] = clip(float(s.available[i, k] - t) * by_p * 0.5, 0.0, 2.5)
-    s.resource[i, k, 1] = clip(s.expected[i, k] * by_left, 0.0, 2.0)
-    s.resource[i, k, 2] = clip(s.expected[i, k] / wp.max(largest, 1.0), 0.0, 1.0)
+    s.resource[i, k, 1] = clip(load * by_left, 0.0, 2.0)
+    s.resource[i, k, 2] = clip(load / wp.max(largest, 1.0), 0.0, 1.0)
     s.resource[i, k, 3] = clip(float(s.bound_to[i, k, LOAD]) * by_left, 0.0, 1.0)
     s.resource[i, k, 4] = float(s.rivals[i, k]) / float(s.jobs[b])
     s.resource[i, k, 5] = float(int(s.available[i, k] <= t))

@@ -9,9 +9,7 @@ from .simulator_state import State
 
 
 @wp.func
-def show_candidate(
-    s: State, i: int, a: int, finish: int, most: int, longest: int, largest: float, by_p: float, by_left: float
-):
+def show_candidate(s: State, i: int, a: int, finish: int, most: int, longest: int, by_p: float, by_left: float):
     """Index and features of pair a.
 
     Its job could finish the operation at ``finish``. Of candidates, ``most`` is the largest remaining work and
@@ -35,7 +33,7 @@ def show_candidate(
     s.candidate_attr[i, a, 5] = clip(float(s.remaining_work[i, a] - most) * by_left, -2.0, 0.0)
     s.candidate_attr[i, a, 6] = clip(float(tail - longest) * by_p * 0.25, -4.0, 0.0)
     s.candidate_attr[i, a, 7] = clip(float(end + tail - s.bound[i]) * by_left, -1.0, 1.0)
-    s.candidate_attr[i, a, 8] = clip(s.expected[i, k] / wp.max(largest, 1.0), 0.0, 1.0)
+    s.candidate_attr[i, a, 8] = s.resource[i, k, 2]
     s.candidate_attr[i, a, 9] = float(s.rivals[i, k] - 1) / float(s.jobs[b])
     s.candidate_attr[i, a, 10] = float(s.chances[i, j] - 1) / float(s.machines[b])
     s.candidate_attr[i, a, 11] = 0.0
@@ -44,8 +42,8 @@ def show_candidate(
 
 
 @wp.func
-def show_candidates(s: State, i: int, largest: float, by_p: float, by_left: float):
-    """Index and features of every pair; returns the number of candidates."""
+def show_candidates(s: State, i: int, by_p: float, by_left: float):
+    """Index and features of every pair, once machines are shown; returns the number of candidates."""
     b = s.instance[i]
     stride = s.available.shape[1]
     most = int(0)
@@ -66,7 +64,7 @@ def show_candidates(s: State, i: int, largest: float, by_p: float, by_left: floa
         while k < s.machines[b]:
             a = j * stride + k
             if s.action_mask[i, a] == wp.int8(1):
-                show_candidate(s, i, a, finish, most, longest, largest, by_p, by_left)
+                show_candidate(s, i, a, finish, most, longest, by_p, by_left)
             else:
                 hide_candidate(s, i, a)
             k += 1
@@ -135,7 +133,7 @@ def observe(s: State, i: int):
         while k < s.machines[b]:
             show_machine(s, i, k, largest, by_p, by_left)
             k += 1
-        count = show_candidates(s, i, largest, by_p, by_left)
+        count = show_candidates(s, i, by_p, by_left)
         show_context(s, i, total, count, largest, by_left)
         if s.waits == 1:
             show_wait(s, i, by_p)

@@ -63,7 +63,6 @@ FIELDS = (
     Field("action_mask", "env action", "1: the pair is a candidate", "int8"),
     # The observation (see observe.py).
     Field("stale", "env", "1: the observation still shows another episode"),
-    Field("expected", "env machine", "scratch of observe: work to come if operations chose at random", "float32"),
     Field("work", "env work work_feature", "features of the jobs", "float32"),
     Field("resource", "env resource resource_feature", "features of the machines", "float32"),
     Field("context", "env context_feature", "global features", "float32"),

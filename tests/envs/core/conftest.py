@@ -121,14 +121,14 @@ class FlexibleJobShops:
     """Flexible job shops under every construction."""
 
     name = "flexible_job_shop"
-    programs = {"pairs": flexible.PROGRAM}
+    programs = flexible.PROGRAMS
     bank_field, env_field = "duration", "start"
     optimisation = 0
 
     def __init__(self, random_flexible_shop):
         self.random_shop = random_flexible_shop
 
-    def draw(self, seed: int, count: int, **fixed) -> Game:
+    def draw(self, seed: int, count: int, observation: str = "", **fixed) -> Game:
         rng = np.random.default_rng(seed)
         instances = [self.random_shop(rng, name=f"random {k}") for k in range(count)]
         options = {
