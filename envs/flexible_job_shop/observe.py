@@ -76,14 +76,18 @@ CONTEXT = (
 
 
 @wp.func
-def hide_candidate(s: State, i: int, a: int):
-    """Blank action a, which may not be chosen."""
-    s.candidate[i, a, 0] = wp.int64(s.work.shape[1])
-    s.candidate[i, a, 1] = wp.int64(s.resource.shape[1])
+def hide_candidates(s: State, i: int):
+    """Blank all actions."""
+    a = int(0)
     f = int(0)
-    while f < s.candidate_attr.shape[2]:
-        s.candidate_attr[i, a, f] = 0.0
-        f += 1
+    while a < s.candidate.shape[1]:
+        s.candidate[i, a, 0] = wp.int64(s.work.shape[1])
+        s.candidate[i, a, 1] = wp.int64(s.resource.shape[1])
+        f = int(0)
+        while f < s.candidate_attr.shape[2]:
+            s.candidate_attr[i, a, f] = 0.0
+            f += 1
+        a += 1
 
 
 @wp.func
@@ -119,10 +123,7 @@ def clear(s: State, i: int):
     while f < s.context.shape[1]:
         s.context[i, f] = 0.0
         f += 1
-    n = int(0)
-    while n < s.candidate.shape[1]:
-        hide_candidate(s, i, n)
-        n += 1
+    hide_candidates(s, i)
     n = int(0)
     while n < s.assignment.shape[2]:
         hide_edge(s, i, n)

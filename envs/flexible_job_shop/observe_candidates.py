@@ -3,7 +3,7 @@
 import warp as wp
 
 from ..core.features import clip
-from .observe import clear, first_of, hide_candidate, show_job, show_machine, survey
+from .observe import clear, first_of, hide_candidates, show_job, show_machine, survey
 from .simulator import starts_later
 from .simulator_state import State
 
@@ -57,17 +57,17 @@ def show_candidates(s: State, i: int, by_p: float, by_left: float):
             longest = wp.max(longest, s.least_work[i, a] - s.shortest_time[i, a])
             count += s.chances[i, j]
         j += 1
+    hide_candidates(s, i)
     j = int(0)
     while j < s.jobs[b]:
-        start, finish = first_of(s, i, j)
-        k = int(0)
-        while k < s.machines[b]:
-            a = j * stride + k
-            if s.action_mask[i, a] == wp.int8(1):
-                show_candidate(s, i, a, finish, most, longest, by_p, by_left)
-            else:
-                hide_candidate(s, i, a)
-            k += 1
+        if s.chances[i, j] > 0:
+            start, finish = first_of(s, i, j)
+            a = int(j * stride)
+            last = a + s.machines[b]
+            while a < last:
+                if s.action_mask[i, a] == wp.int8(1):
+                    show_candidate(s, i, a, finish, most, longest, by_p, by_left)
+                a += 1
         j += 1
     return count
 
@@ -77,8 +77,6 @@ def show_wait(s: State, i: int, by_p: float):
     """The features of waiting, the last action."""
     wait = s.candidate_attr.shape[1] - 1
     last = s.candidate_attr.shape[2] - 1
-    s.candidate_attr[i, wait, 1] = 0.0
-    s.candidate_attr[i, wait, last] = 0.0
     if s.action_mask[i, wait] == wp.int8(1):
         delay = starts_later(s, i, s.time[i]) - s.time[i]
         s.candidate_attr[i, wait, 1] = clip(float(delay) * by_p * 0.5, 0.0, 2.5)

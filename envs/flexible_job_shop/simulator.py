@@ -33,17 +33,24 @@ def next_instance(s: State, i: int):
 
 
 @wp.func
-def fit(s: State, i: int, j: int, k: int):
-    """Earliest start and finish of job j's next operation on machine k."""
-    a = j * s.available.shape[1] + k
-    s.free[i, a] = s.available[i, k]
-    if s.next_machine[i, a] >= 0:
-        start = wp.max(s.arrival[i, a], s.available[i, k])
-        s.earliest_start[i, a] = start
-        s.earliest_finish[i, a] = start + s.processing_time[i, a]
-    else:
+def refit(s: State, i: int, first: int, apart: int, count: int):
+    """Earliest starts and finishes of ``count`` rows, ``apart`` from each other: those of a job or of a machine.
+
+    It is one loop since a function that is not inlined is handed a copy of the struct.
+    """
+    a = int(first)
+    n = int(0)
+    while n < count:
+        free = s.available[i, a % s.available.shape[1]]
+        s.free[i, a] = free
         s.earliest_start[i, a] = 0
         s.earliest_finish[i, a] = 0
+        if s.next_machine[i, a] >= 0:
+            start = wp.max(s.arrival[i, a], free)
+            s.earliest_start[i, a] = start
+            s.earliest_finish[i, a] = start + s.processing_time[i, a]
+        a += apart
+        n += 1
 
 
 @wp.func
@@ -71,8 +78,8 @@ def look_at(s: State, i: int, j: int, arrival: int):
             if s.duration[b, j, o, k] >= 0:
                 s.next_machine[i, a] = k
                 s.processing_time[i, a] = s.duration[b, j, o, k]
-        fit(s, i, j, k)
         k += 1
+    refit(s, i, j * s.available.shape[1], 1, s.machines[b])
 
 
 @wp.func
@@ -196,15 +203,6 @@ def mean_bound(s: State, i: int):
 
 
 @wp.func
-def refit(s: State, i: int, k: int):
-    """Earliest starts and finishes on machine k, whose availability has changed."""
-    j = int(0)
-    while j < s.jobs[s.instance[i]]:
-        fit(s, i, j, k)
-        j += 1
-
-
-@wp.func
 def commit(s: State, i: int, a: int):
     """Append pair a to its machine and update what follows from it."""
     b = s.instance[i]
@@ -223,7 +221,7 @@ def commit(s: State, i: int, a: int):
         s.bound_to[i, only, NUMBER] = s.bound_to[i, only, NUMBER] - 1
     s.left[i] = s.left[i] - 1
     look_at(s, i, j, end)
-    refit(s, i, k)
+    refit(s, i, k, s.available.shape[1], s.jobs[b])
     bound = wp.max(s.bound[i], end + s.least_work[i, a])
     if s.bound_to[i, k, NUMBER] > 0:
         bound = wp.max(bound, end + s.bound_to[i, k, LOAD] + s.least_tail[b, k])
@@ -241,7 +239,7 @@ def put_off(s: State, i: int):
         if s.available[i, k] < later:
             s.energy[i] = s.energy[i] + wp.int64(later - s.available[i, k])
             s.available[i, k] = later
-            refit(s, i, k)
+            refit(s, i, k, s.available.shape[1], s.jobs[b])
             if s.bound_to[i, k, NUMBER] > 0:
                 bound = wp.max(bound, later + s.bound_to[i, k, LOAD] + s.least_tail[b, k])
         k += 1
