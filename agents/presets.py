@@ -1,55 +1,8 @@
 """Named trainings: what ``train.py FAMILY --preset NAME`` runs."""
 
-from dataclasses import dataclass, field
-
 from ..envs.core.errors import UnknownNameError
-
-
-@dataclass(frozen=True)
-class Preset:
-    """A training and how it is judged.
-
-    Attributes:
-        doc: one line for ``--list``.
-        stages: presets of the instance generator; used in turn, one per iteration.
-        timesteps: environment steps of the whole training, all environments counted.
-        groups: instances played side by side at 10x10; larger sizes take fewer.
-        group: rollouts of each instance.
-        options: the family's options it is trained with.
-        stage_options: what is different on a stage, by its name: a budget that goes with its size, for one.
-        network: keyword arguments of GraphNetwork.
-        ppo: keyword arguments of PPO.
-        evolution: keyword arguments of Evolution, where an index is evolved first and becomes the network's prior.
-        held_out: instances of the final comparison, as ``evaluate.py --instances`` takes them, by the title of their
-            table.
-        watched: instances evaluated while training.
-        rules: policies it is compared with.
-        exact: the solver that bounds held-out instances, proving the optimum where it can, with seconds per instance.
-        reference: where no exact solver helps, the policy that gaps are relative to.
-        samples: attempts of the sampled evaluation.
-    """
-
-    doc: str
-    stages: tuple[str, ...]
-    timesteps: int
-    held_out: dict[str, list[str]]
-    watched: list[str]
-    rules: tuple[str, ...]
-    groups: int = 20
-    group: int = 16
-    options: dict = field(default_factory=dict)
-    stage_options: dict[str, dict] = field(default_factory=dict)
-    network: dict = field(default_factory=dict)
-    ppo: dict = field(default_factory=dict)
-    evolution: dict = field(default_factory=dict)
-    exact: tuple[str, float] | None = None
-    reference: str = ""
-    samples: int = 64
-
-    def world(self, entry) -> dict:
-        """Those of its options that belong to the world, under which everybody is evaluated."""
-        return {name: value for name, value in self.options.items() if name in entry.options.world}
-
+from .preset import Preset as Preset
+from .presets_flexible import FLEXIBLE
 
 _JOB_SHOP_RULES = ("spt", "lpt", "mwkr", "lwkr", "mopnr", "fdd/mwkr", "fifo", "lifo", "random")
 
@@ -336,6 +289,7 @@ PRESETS: dict[str, dict[str, Preset]] = {
     "soc": _SOC,
     "vm": _VM,
     "llm": _LLM,
+    "flexible_job_shop": FLEXIBLE,
 }
 _DUE_DATE_RULES = ("edd", "odd", "mdd", "mod", "wmdd", "psk", "mddc", "atc", "covert", "slack", "slack/op", "cr")
 # It begins near the rules at their best: what starts first, and of these the modified operation due date.
@@ -384,7 +338,13 @@ PRESETS["job_shop"]["dynamic-10x5"] = _job_shop(
     reference="covert",
     samples=16,
 )
-DEFAULT = {"job_shop": "main", "soc": "random-plan", "vm": "medium", "llm": "route-prefix"}
+DEFAULT = {
+    "job_shop": "main",
+    "soc": "random-plan",
+    "vm": "medium",
+    "llm": "route-prefix",
+    "flexible_job_shop": "fjsp-10x5",
+}
 
 
 def preset(family_name: str, name: str) -> Preset:

@@ -35,6 +35,11 @@ WORKLOADS = {  # name of the row: preset, options, cases
         "15x15 non-delay": ("15x15", {"construction": "non-delay"}, CASES),
         "15x15 active": ("15x15", {"construction": "active"}, CASES),
     },
+    "flexible-job-shop": {
+        "sd1-10x5 non-delay": ("sd1-10x5", {"construction": "non-delay"}, FEW_CASES),
+        "sd1-10x5 active": ("sd1-10x5", {"construction": "active"}, FEW_CASES),
+        "sd1-20x10 active": ("sd1-20x10", {"construction": "active"}, FEW_CASES),
+    },
     "soc": {
         "radio-small-50, push": ("radio-small-50", {"binding": "push", "choice": 1, "observation": "ready"}, FEW_CASES),
         "radio-50, push": ("radio-50", {"binding": "push", "choice": 1, "observation": "ready"}, FEW_CASES),

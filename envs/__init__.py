@@ -53,6 +53,18 @@ register(
     )
 )
 
+# Jobs whose operations choose among machines, each with a time of its own.
+register(
+    Family(
+        name="flexible_job_shop",
+        naive="fifo/free",
+        package="dispatchgym.envs.flexible_job_shop",
+        instances="dispatchgym.instances.flexible_job_shop",
+        baselines="dispatchgym.baselines.flexible_job_shop",
+        environments={"dispatchgym/FlexibleJobShop-v0": {}},
+    )
+)
+
 for entry in families():
     for name, arguments in entry.environments.items():
         gymnasium.register(

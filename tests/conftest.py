@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from dispatchgym.envs.core.errors import OptionError
 from dispatchgym.envs.core.noise import NOISES
+from dispatchgym.envs.flexible_job_shop.instance import FlexibleJobShopInstance
 from dispatchgym.envs.job_shop.instance import JobShopInstance
 from dispatchgym.envs.job_shop.objective import MEASURES
 from dispatchgym.envs.llm import options as llm_options
@@ -177,6 +178,32 @@ class LimitedShop:
 def limited_shop():
     """See LimitedShop."""
     return LimitedShop
+
+
+def _random_flexible_shop(
+    rng: np.random.Generator, shortest: int = 0, releases: bool = True, name: str = "random"
+) -> FlexibleJobShopInstance:
+    """A small flexible job shop with routes of any length and operations with one or more machines.
+
+    Args:
+        rng: the source of randomness.
+        shortest: the least processing time.
+        releases: whether jobs may be released after time 0.
+        name: its name.
+    """
+    jobs, machines, longest = (int(rng.integers(1, most)) for most in (6, 5, 6))
+    there = np.arange(longest) < rng.integers(1, longest + 1, jobs)[:, None]
+    can = rng.random((jobs, longest, machines)) < rng.choice([0.2, 0.6, 1.0])
+    can[np.arange(jobs)[:, None], np.arange(longest), rng.integers(0, machines, (jobs, longest))] = True
+    duration = np.where(can & there[:, :, None], rng.integers(shortest, 10, can.shape), -1)
+    release = rng.integers(0, 10, jobs) if releases and rng.random() < 0.5 else None
+    return FlexibleJobShopInstance(name, duration, release)
+
+
+@pytest.fixture(scope="session")
+def random_flexible_shop():
+    """See _random_flexible_shop."""
+    return _random_flexible_shop
 
 
 def _random_graph(rng: np.random.Generator, elements: int, name: str) -> JobGraph:

@@ -62,7 +62,9 @@ def families() -> list[str]:
 
 def test_there_is_something_to_read():
     assert {"__init__.py", "envs/core/engine.py", "instances/catalogue.py", "baselines/job_shop.py"} <= set(sources())
-    assert {"job_shop", "soc", "vm", "llm"} <= set(families()) and uses("envs/job_shop/model.py", "envs.core.engine")
+    assert {"job_shop", "soc", "vm", "llm", "flexible_job_shop"} <= set(families()) and uses(
+        "envs/job_shop/model.py", "envs.core.engine"
+    )
     assert uses("envs/core/env.py", "gymnasium") and uses("envs/core/engine.py", "warp", "torch")
 
 
@@ -219,6 +221,12 @@ def test_every_public_thing_says_what_it_is():
         ("import dispatchgym.envs.vm.validator", "torch warp matplotlib ortools"),
         ("import dispatchgym.envs.vm.options", "torch warp matplotlib ortools"),
         ("import dispatchgym; dispatchgym.load('plateau', 'vm')", "torch warp matplotlib ortools scipy"),
+        ("import dispatchgym.envs.flexible_job_shop.validator", "torch warp matplotlib ortools"),
+        ("import dispatchgym.envs.flexible_job_shop.options", "torch warp matplotlib ortools"),
+        (
+            "import dispatchgym; dispatchgym.load('workshop', 'flexible_job_shop')",
+            "torch warp matplotlib ortools scipy",
+        ),
         ("import dispatchgym.envs.llm.validator", "torch warp matplotlib ortools"),
         ("import dispatchgym.envs.llm.options", "torch warp matplotlib ortools"),
         ("import dispatchgym; dispatchgym.load('hurry', 'llm')", "torch warp matplotlib ortools scipy"),

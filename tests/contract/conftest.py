@@ -60,6 +60,8 @@ FLOWS = [
 ]
 FLEETS = ["route-e2e-n9-1h1a:0", "route-prefix-n9:0", "route-overload-n8:0", "route-e2e-n9-1h1a:1"]
 
+FLEXIBLE = ["sd1-4x3:0", "sd2-3x4:0", "sd1-6x4:3", "workshop", "fast-machine", "sd2-5x4:0"]
+
 
 def dated(preset: str, instances: list[str] | None = None, **options) -> Setting:
     return Setting(options, instances or [f"{preset}:0-3"], {"preset": preset})
@@ -95,6 +97,10 @@ def admitting(**options) -> Setting:
 
 def flowing(**options) -> Setting:
     return Setting(options, FLOWS, {"preset": "serial-preemptive-n6"})
+
+
+def flexible(preset: str = "sd1-4x3", **options) -> Setting:
+    return Setting(options, FLEXIBLE, {"preset": preset})
 
 
 def routing(**options) -> Setting:
@@ -173,6 +179,13 @@ FAMILIES = {
         routing(local="atc", reject=True, observation="batch"),
         routing(prefix_cache=False, forced_moves=False, swap_rate=200, victim="least", prediction="noisy"),
     ],
+    "flexible_job_shop": [
+        flexible(),
+        flexible("sd2-4x3", construction="active"),
+        flexible(construction=0.4, forced_moves=False),
+        flexible("sd2-3x4", construction="non-delay", forced_moves=False),
+        flexible("sd2-4x3", construction="wait"),
+    ],
 }
 
 DUE_DATE_RULES = {"edd", "odd", "mdd", "mod", "wmdd", "psk", "mddc", "atc", "covert", "slack", "slack/op", "cr"}
@@ -216,6 +229,7 @@ PROBLEMS = {
         (["serial-preemptive-n12-x300:0", "two-at-once"], {"prediction": "noisy", "sigma": 0.3}, ROUTES),
         (["route-prefix-n9:0", "route-overload-n8:0"], {"watermark": 5, "swap_rate": 500}, set()),
     ],
+    "flexible_job_shop": [(FLEXIBLE, {}, set())],
 }
 
 

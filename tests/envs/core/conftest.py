@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from dispatchgym.envs.core.simulation import Simulation
+from dispatchgym.envs.flexible_job_shop import model as flexible
+from dispatchgym.envs.flexible_job_shop.options import Options as FlexibleOptions
 from dispatchgym.envs.job_shop import model as job_shop
 from dispatchgym.envs.job_shop import model_live as job_shop_live
 from dispatchgym.envs.job_shop.options import Options as JobShopOptions
@@ -136,13 +138,36 @@ class Requests:
         return Game(instances, rng, llm.Model(instances, self.random_options(rng, objective, **fixed)))
 
 
-@pytest.fixture(scope="session", params=["job_shop", "job_shop-live", "soc", "vm", "llm"])
+class FlexibleJobShops:
+    """Flexible job shops under every construction."""
+
+    name = "flexible_job_shop"
+    programs = flexible.PROGRAMS
+    bank_field, env_field = "duration", "start"
+    optimisation = 0
+
+    def __init__(self, random_flexible_shop):
+        self.random_shop = random_flexible_shop
+
+    def draw(self, seed: int, count: int, observation: str = "", **fixed) -> Game:
+        rng = np.random.default_rng(seed)
+        instances = [self.random_shop(rng, name=f"random {k}") for k in range(count)]
+        options = {
+            "construction": ("active", "non-delay", 0.3, "wait")[rng.integers(4)],
+            "forced_moves": bool(rng.random() < 0.5),
+        }
+        return Game(instances, rng, flexible.Model(instances, FlexibleOptions(**options | fixed)))
+
+
+@pytest.fixture(scope="session", params=["job_shop", "job_shop-live", "soc", "vm", "llm", "flexible_job_shop"])
 def subject(request):
     """Each family in turn: ``draw(seed, count, **options)`` makes a random Game."""
     if request.param == "job_shop":
         return JobShops(*map(request.getfixturevalue, ("random_shop", "dated")))
     if request.param == "job_shop-live":
         return LiveJobShops(*map(request.getfixturevalue, ("random_shop", "dated")))
+    if request.param == "flexible_job_shop":
+        return FlexibleJobShops(request.getfixturevalue("random_flexible_shop"))
     if request.param == "soc":
         return SoCs(*map(request.getfixturevalue, ("random_system", "random_soc_options")))
     if request.param == "vm":

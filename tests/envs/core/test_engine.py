@@ -217,6 +217,7 @@ PODS = ["pods-3x4:0-1", "pods-5x3:0"]
 QUEUES = ["hurry", "patience", "overload-n12:0", "tight-kv-n9:0", "multi-tenant-n9:0"]
 FLOWS = ["serial-preemptive-n9:0-1", "tight-kv-n9-flow:0", "route-prefix-n12-flow:0"]
 FLEETS = ["route-prefix-n14:0-1", "route-overload-n12:0"]
+FLEXIBLE = ["workshop", "fast-machine", "sd1-4x3:0-1", "sd2-3x4:0"]
 DEBUG_SETTINGS = {
     "job_shop": [
         (SHOPS, dict(construction=construction, forced_moves=False, observation=observation))
@@ -256,6 +257,10 @@ DEBUG_SETTINGS = {
         (CHURN, dict(mnl=9, moves="vm", latency=1000, forced_moves=False)),
         (PODS, dict(mnl=9)),
         (PODS, dict(mnl=9, moves="vm", forced_moves=False)),
+    ],
+    "flexible_job_shop": [
+        (FLEXIBLE, dict(construction=construction, forced_moves=construction == "non-delay"))
+        for construction in ("active", "non-delay", "wait")
     ],
     "llm": [
         (QUEUES, dict(choice=4, forced_moves=False)),

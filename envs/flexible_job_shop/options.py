@@ -1,0 +1,56 @@
+"""The choices that make a flexible job shop environment; imports nothing heavy, for a command line to list them."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ..core.errors import OptionError
+from ..core.options import as_bool, option
+
+CONSTRUCTIONS = {"non-delay": 0.0, "active": 1.0, "wait": 0.0}
+
+
+@dataclass(frozen=True)
+class Options:
+    """Keyword arguments of the environments, and flags of the same names on the command lines.
+
+    Raises:
+        OptionError: for a value outside of what an option accepts.
+    """
+
+    world: ClassVar[frozenset[str]] = frozenset()
+
+    construction: str | float = option(
+        "non-delay",
+        "which pairs may be chosen: non-delay, active, wait, or a number from 0 (non-delay) to 1 (active)",
+    )
+    forced_moves: bool = option(
+        True, "the simulator applies moves that have no alternative; False shows every operation to the policy"
+    )
+
+    def __post_init__(self):
+        object.__setattr__(self, "forced_moves", as_bool("forced_moves", self.forced_moves))
+        _as_delta(self.construction)
+
+    @property
+    def delta(self) -> float:
+        """Width of the choice set from 0 to 1."""
+        return _as_delta(self.construction)
+
+    @property
+    def waits(self) -> bool:
+        """Whether waiting is an action."""
+        return self.construction == "wait"
+
+
+def _as_delta(construction) -> float:
+    """The construction as a number."""
+    if isinstance(construction, str) and construction in CONSTRUCTIONS:
+        return CONSTRUCTIONS[construction]
+    try:
+        value = float(construction)
+    except (TypeError, ValueError):
+        value = float("nan")
+    if isinstance(construction, bool) or not 0.0 <= value <= 1.0:
+        known = ", ".join(CONSTRUCTIONS)
+        raise OptionError(f"construction must be {known} or a number from 0 to 1, got {construction!r}")
+    return value
