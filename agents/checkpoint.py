@@ -61,6 +61,7 @@ def save(run: Path, ppo: PPO, config: dict) -> Path:
         "decisions": ppo.decisions,
         "num_timesteps": ppo.num_timesteps,
         "n_updates": ppo._n_updates,
+        "seconds": ppo.seconds,
         "sha256": hashlib.sha256(data).hexdigest(),
         "versions": versions(),
     }
@@ -173,7 +174,8 @@ def restore(folder: Path, ppo: PPO) -> None:
         ppo.generator.set_state(tensors["generator"])
         ppo.iteration, ppo.decisions = int(header["iteration"]), int(header["decisions"])
         ppo.num_timesteps, ppo._n_updates = int(header["num_timesteps"]), int(header["n_updates"])
-    except (KeyError, RuntimeError, ValueError, TypeError) as error:
+        ppo.seconds |= {part: float(spent) for part, spent in header.get("seconds", {}).items()}
+    except (KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{folder}: does not fit this run: {error}") from error
 
 

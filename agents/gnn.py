@@ -252,6 +252,7 @@ class GraphNetwork(nn.Module):
         for name in prior or {}:
             if name not in names:
                 raise UnknownNameError("candidate feature", name, names)
+        self.feature_names = spec.feature_names()
         self.prior = {names.index(name): weight for name, weight in (prior or {}).items()}
         edge, arc = len(spec.assignment), len(spec.precedence)
         self.embed_work = nn.Linear(len(spec.work), width)

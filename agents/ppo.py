@@ -10,6 +10,7 @@ import copy
 import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from time import perf_counter
 
 import stable_baselines3
 import torch
@@ -117,6 +118,7 @@ class PPO(stable_baselines3.PPO):
         self.generator = torch.Generator(device=self.device).manual_seed(seed)
         self.iteration = 0
         self.decisions = 0
+        self.seconds = {"rollout": 0.0, "update": 0.0}
         self._pool = ThreadPoolExecutor(threads - 1) if threads > 1 else None
 
     def evaluator(self) -> NetworkPolicy:
@@ -127,6 +129,7 @@ class PPO(stable_baselines3.PPO):
 
     def collect_rollouts(self, env: DeviceVecEnv, callback, rollout_buffer: Buffer, n_rollout_steps: int) -> bool:
         """Play every environment of the stage whose turn it is to the end of its episode."""
+        begin = perf_counter()
         self.policy.set_training_mode(False)
         rollout_buffer.reset()
         callback.on_rollout_start()
@@ -157,6 +160,7 @@ class PPO(stable_baselines3.PPO):
         else:  # not one of the instances left anything to decide
             self.num_timesteps += simulation.num_envs
         self.iteration += 1
+        self._count_time("rollout", begin)
         callback.update_locals(locals())
         callback.on_rollout_end()
         return True
@@ -204,6 +208,7 @@ class PPO(stable_baselines3.PPO):
         """Update the network from the decisions of the last iteration."""
         if not self.rollout_buffer.steps:
             return
+        begin = perf_counter()
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
         left = self._current_progress_remaining
@@ -232,6 +237,13 @@ class PPO(stable_baselines3.PPO):
                 self.logger.record(f"train/{name}", mean)
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         self.logger.record("train/minibatches", steps)
+        self._count_time("update", begin)
+
+    def _count_time(self, part: str, begin: float) -> None:
+        """Add what has passed since ``begin`` to the seconds spent on rollouts or updates."""
+        spent = perf_counter() - begin
+        self.seconds[part] += spent
+        self.logger.record(f"time/{part}_s", spent)
 
     def _gradient(self, batch: Minibatch, parameters: list, clip: float, entropy_weight: float) -> Tensor:
         """Set the parameters' gradients to those of a minibatch, and return its mean statistics (4,)."""
