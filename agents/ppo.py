@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ..envs.core.errors import NumericalError, OptionError
+from .distributed import Ranks
 from .gnn import inputs
 from .policy import GraphPolicy, NetworkPolicy, sample
 from .rollout import Buffer, DeviceVecEnv, Minibatch, Stage
@@ -45,6 +46,7 @@ class PPO(stable_baselines3.PPO):
         average: share of the new weights in the running average, after every gradient step.
         threads: gradient steps are split over this many Python threads, results added in order.
         seed: of weights, sampling and instances; no global generator is touched.
+        ranks: the processes that train together; this one alone when left out.
         kwargs: passed on to Stable-Baselines3's PPO.
     """
 
@@ -68,6 +70,7 @@ class PPO(stable_baselines3.PPO):
         threads: int = 1,
         seed: int = 0,
         device: str = "cpu",
+        ranks: Ranks | None = None,
         **kwargs,
     ):
         if advantage not in ADVANTAGES:
@@ -114,8 +117,10 @@ class PPO(stable_baselines3.PPO):
                 device=device,
                 **kwargs,
             )
+        self.ranks = ranks or Ranks()
+        self.ranks.share(self.policy.parameters())
         self.average_network = copy.deepcopy(self.policy.network).requires_grad_(False)
-        self.generator = torch.Generator(device=self.device).manual_seed(seed)
+        self.generator = torch.Generator(device=self.device).manual_seed(seed + 2**32 * self.ranks.rank)
         self.iteration = 0
         self.decisions = 0
         self.seconds = {"rollout": 0.0, "update": 0.0}
@@ -134,7 +139,8 @@ class PPO(stable_baselines3.PPO):
         rollout_buffer.reset()
         callback.on_rollout_start()
         stage = env.stage(self.iteration)
-        simulation = stage.begin(self.iteration)
+        simulation = stage.begin(self.ranks.part(self.iteration))
+        before, go_on = self.num_timesteps, True
         env.num_envs = simulation.num_envs
         action = torch.zeros(simulation.num_envs, dtype=torch.int64, device=self.device)
         outcome = torch.zeros(simulation.num_envs, device=self.device)
@@ -154,11 +160,18 @@ class PPO(stable_baselines3.PPO):
             self.num_timesteps += simulation.num_envs
             callback.update_locals(locals())
             if not callback.on_step():
-                return False
+                go_on = False
+                break
+        # Everybody's steps count, and nobody goes on alone.
+        if not self.ranks.all(go_on):
+            return False
         if rollout_buffer.steps:
             self._conclude(rollout_buffer, stage, simulation, outcome)
         else:  # not one of the instances left anything to decide
             self.num_timesteps += simulation.num_envs
+        steps, decisions = self.ranks.total(self.num_timesteps - before, len(rollout_buffer))
+        self.num_timesteps, self.decisions = before + int(steps), self.decisions + int(decisions)
+        self.logger.record("rollout/decisions", self.decisions)
         self.iteration += 1
         self._count_time("rollout", begin)
         callback.update_locals(locals())
@@ -192,12 +205,10 @@ class PPO(stable_baselines3.PPO):
             buffer.compute_aligned_advantage(outcome, simulation.clock, simulation.group, self.patience)
         else:
             buffer.compute_group_advantage(outcome, simulation.group, self.advantage == "relative")
-        self.decisions += len(buffer)
         lengths = simulation.engine.tensors["steps"].tolist()
         self.ep_info_buffer.extend(
             {"r": r, "l": length, "t": 0.0} for r, length in zip(outcome.tolist()[-100:], lengths[-100:], strict=True)
         )
-        self.logger.record("rollout/decisions", self.decisions)
         objective = stage.model.objective
         mean = simulation.outcome()[objective].float().mean().item()
         self.logger.record(f"rollout/{objective}_{stage.preset}", mean)
@@ -206,22 +217,26 @@ class PPO(stable_baselines3.PPO):
 
     def train(self) -> None:
         """Update the network from the decisions of the last iteration."""
-        if not self.rollout_buffer.steps:
+        buffer: Buffer = self.rollout_buffer
+        (decisions,) = self.ranks.total(len(buffer))
+        if not decisions:
             return
         begin = perf_counter()
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
-        left = self._current_progress_remaining
+        left = max(0.0, self._current_progress_remaining)  # the last iteration goes past the end
         clip, entropy_weight = self.clip_range(left), self.entropy * left
-        buffer: Buffer = self.rollout_buffer
-        buffer.advantage = (buffer.advantage - buffer.advantage.mean()) / (buffer.advantage.std() + 1e-6)
+        self._normalise_advantage(buffer, decisions)
+        # A gradient step is a minibatch on each rank, so all make equally many.
+        count = max(1, round(decisions / self.ranks.size / self.batch_size))
         parameters = list(self.policy.parameters())
         averages = list(self.average_network.parameters())
         sums = torch.zeros(5)
         steps = 0
         for _ in range(self.n_epochs):
-            for batch in buffer.minibatches(self.batch_size, self.generator):
+            for batch in self._minibatches(buffer, count):
                 statistics = self._gradient(batch, parameters, clip, entropy_weight)
+                self.ranks.average_gradients(parameters, len(batch.action))
                 norm = torch.nn.utils.clip_grad_norm_(parameters, self.max_grad_norm)
                 if not math.isfinite(norm.item()):
                     self._name_what_broke(statistics)
@@ -239,6 +254,24 @@ class PPO(stable_baselines3.PPO):
         self.logger.record("train/minibatches", steps)
         self._count_time("update", begin)
 
+    def _normalise_advantage(self, buffer: Buffer, decisions: float) -> None:
+        """Mean 0 and deviation 1 over the decisions of all ranks."""
+        if self.ranks.size == 1:
+            buffer.advantage = (buffer.advantage - buffer.advantage.mean()) / (buffer.advantage.std() + 1e-6)
+        else:
+            own = buffer.advantage if buffer.steps else torch.zeros(0)
+            (total,) = self.ranks.total(float(own.double().sum()))
+            mean = total / decisions
+            (squares,) = self.ranks.total(float((own.double() - mean).square().sum()))
+            buffer.advantage = (own - mean) / ((squares / max(decisions - 1, 1)) ** 0.5 + 1e-6)
+
+    def _minibatches(self, buffer: Buffer, count: int):
+        """Minibatches of an epoch; of a rank that had nothing to decide, as many empty ones as the others make."""
+        if buffer.steps:
+            return buffer.minibatches(count, self.generator, self.ranks.size > 1)
+        nothing = torch.zeros(0)
+        return [Minibatch({}, nothing, nothing, nothing, nothing)] * count
+
     def _count_time(self, part: str, begin: float) -> None:
         """Add what has passed since ``begin`` to the seconds spent on rollouts or updates."""
         spent = perf_counter() - begin
@@ -248,6 +281,10 @@ class PPO(stable_baselines3.PPO):
     def _gradient(self, batch: Minibatch, parameters: list, clip: float, entropy_weight: float) -> Tensor:
         """Set the parameters' gradients to those of a minibatch, and return its mean statistics (4,)."""
         size = len(batch.action)
+        if not size:
+            for parameter in parameters:
+                parameter.grad = None
+            return torch.zeros(4)
 
         def run(rows: slice):
             loss, statistics = self._loss(batch, rows, clip, entropy_weight)
