@@ -196,7 +196,7 @@ def train(config: dict, run: Path, resume_from: Path | None = None, ranks=None):
 def observers(config: dict, ppo) -> list:
     """The callbacks that show how a training goes."""
     from .agents import presets
-    from .agents.callbacks import Progress, Watch, watched_values
+    from .agents.callbacks import Hyperparameters, Progress, Watch, watched_values
     from .envs.core import registry
     from .envs.core.solvers import Limits, resolve
 
@@ -207,7 +207,7 @@ def observers(config: dict, ppo) -> list:
     limits = Limits(device=str(ppo.device), seed=config["seed"], options=world)
     rules = {name: resolve(name, config["family"]) for name in preset.rules}
     watch = Watch(instances, best_known, rules, config["evaluate_every"], limits)
-    return [watch, Progress(config["timesteps"])]
+    return [Hyperparameters(config), watch, Progress(config["timesteps"])]
 
 
 def compare(config: dict, ppo, run: Path) -> None:

@@ -23,6 +23,8 @@ from .policy import GraphPolicy, NetworkPolicy, sample
 from .rollout import Buffer, DeviceVecEnv, Minibatch, Stage
 
 ADVANTAGES = ("group", "relative", "aligned", "gae")
+MANY = 2**31
+CANDIDATES = ((2, 2), (3, 4), (5, 8), (9, 16), (17, 64), (65, MANY))  # how decisions are told apart in the curves
 # What this trainer does in its own way.
 UNUSED = {"ent_coef", "vf_coef", "target_kl", "normalize_advantage", "clip_range_vf", "use_sde", "n_steps", "gamma"}
 
@@ -149,14 +151,14 @@ class PPO(stable_baselines3.PPO):
             if len(rows) == 0:
                 break
             seen = inputs({key: t[rows] for key, t in simulation.observation.items()}, stage.model.spec.complete)
-            taken, log_prob, value = self._sample(seen)
+            taken, log_prob, value, entropy = self._sample(seen)
             time = simulation.clock[rows].clone()
             action[rows] = taken
             simulation.step(action)
             reward = simulation.reward[rows].clone()
             outcome[rows] += reward
             rollout_buffer.add(seen, env=rows, action=taken, log_prob=log_prob, value=value, reward=reward,
-                               time=time)  # fmt: skip
+                               time=time, entropy=entropy)  # fmt: skip
             self.num_timesteps += simulation.num_envs
             callback.update_locals(locals())
             if not callback.on_step():
@@ -180,7 +182,7 @@ class PPO(stable_baselines3.PPO):
 
     @torch.no_grad()
     def _sample(self, seen: dict[str, Tensor]):
-        """Actions with their log-probabilities and values, the batch split over the threads."""
+        """Actions with their log-probabilities, values and entropies, the batch split over the threads."""
         parts = self._split(len(seen["work"]))
 
         def run(rows: slice):
@@ -191,7 +193,7 @@ class PPO(stable_baselines3.PPO):
         log_probs = logits.log_softmax(1)
         taken = sample(logits, self.generator)
         value = torch.cat([value for _, value in results]) if self.advantage == "gae" else logits.new_zeros(len(taken))
-        return taken, log_probs.gather(1, taken.unsqueeze(1)).squeeze(1), value
+        return taken, log_probs.gather(1, taken.unsqueeze(1)).squeeze(1), value, _entropy(log_probs)
 
     def _conclude(self, buffer: Buffer, stage: Stage, simulation, outcome: Tensor) -> None:
         """Advantages, and the statistics that Stable-Baselines3 logs."""
@@ -209,6 +211,8 @@ class PPO(stable_baselines3.PPO):
         self.ep_info_buffer.extend(
             {"r": r, "l": length, "t": 0.0} for r, length in zip(outcome.tolist()[-100:], lengths[-100:], strict=True)
         )
+        for name, entropy in entropies(buffer.observation["action_mask"], buffer.columns["entropy"]).items():
+            self.logger.record(name, entropy)
         objective = stage.model.objective
         mean = simulation.outcome()[objective].float().mean().item()
         self.logger.record(f"rollout/{objective}_{stage.preset}", mean)
@@ -306,7 +310,7 @@ class PPO(stable_baselines3.PPO):
         ratio = (taken - batch.log_prob[rows]).exp()
         advantage = batch.advantage[rows]
         policy_loss = -torch.minimum(ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage).sum()
-        entropy = -(log_probs.exp() * log_probs.clamp_min(-50)).sum()  # masked actions: 0 * -50
+        entropy = _entropy(log_probs).sum()
         value_loss = policy_loss.new_zeros(())
         if value is not None:
             value_loss = torch.nn.functional.smooth_l1_loss(value, batch.target[rows], reduction="sum")
@@ -340,3 +344,29 @@ class PPO(stable_baselines3.PPO):
 
     def _excluded_save_params(self) -> list[str]:
         return [*super()._excluded_save_params(), "_pool", "generator", "average_network"]
+
+
+def _entropy(log_probs: Tensor) -> Tensor:
+    """Entropies (B,) of log-probabilities (B, A) in nats; of masked actions 0 * -50 is counted."""
+    return -(log_probs.exp() * log_probs.clamp_min(-50)).sum(1)
+
+
+def entropies(mask: Tensor, entropy: Tensor) -> dict[str, float]:
+    """Mean entropy of decisions by how many candidates there were, ``"entropy/3-4"``; without those that never came.
+
+    Args:
+        mask: (N, A) legal candidates of each decision.
+        entropy: (N,) in nats.
+    """
+    count = (mask != 0).sum(1)
+    found = {}
+    for low, high in CANDIDATES:
+        there = (count >= low) & (count <= high)
+        if bool(there.any()):
+            found[entropy_tag(low, high)] = entropy[there].mean().item()
+    return found
+
+
+def entropy_tag(low: int, high: int) -> str:
+    """The curve of decisions with so many candidates."""
+    return f"entropy/{low}" if low == high else f"entropy/{low}-{high}" if high < MANY else f"entropy/{low} and more"

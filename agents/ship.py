@@ -17,7 +17,7 @@ from typing import Annotated
 import tyro
 
 from ..envs.core.command import guarded, read_flags
-from ..envs.core.errors import CheckpointError, OptionError
+from ..envs.core.errors import CheckpointError, OptionError, UnknownNameError
 from ..envs.core.registry import family
 from . import shipped
 from .presets import Preset, preset
@@ -39,6 +39,8 @@ class Arguments:
     """Sets of held-out instances, each a row of the card; empty takes the preset's."""
     samples: int = 16
     """Attempts of a second row for each set; 1 leaves it out."""
+    sampled: tuple[str, ...] = ()
+    """The sets with such a row; empty takes all."""
     against: tuple[str, ...] = ()
     """Rules and solvers to state beside it; empty takes the preset's reference, or its exact solver."""
     seed: int = 0
@@ -86,11 +88,15 @@ def results(policy, settings: Preset, family_name: str, arguments: Arguments) ->
         options={name: value for name, value in policy.options.items() if name in family(family_name).options.world},
     )  # fmt: skip
     sets = {name: [name] for name in arguments.sets} or settings.held_out
+    for title in arguments.sampled:
+        if title not in sets:
+            raise UnknownNameError("set", title, sets)
     rows = []
     for title, names in sets.items():
         instances = registry.instances(names, family_name)
         print(f"{title}: {len(instances)} instances", file=sys.stderr)
-        rows += _rows(title, policy, others, instances, limits, settings.reference, arguments.samples)
+        samples = arguments.samples if title in (arguments.sampled or sets) else 1
+        rows += _rows(title, policy, others, instances, limits, settings.reference, samples)
     return rows
 
 

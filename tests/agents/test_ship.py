@@ -49,7 +49,21 @@ def call(monkeypatch, capsys):
 
 def test_the_pair_is_the_policy_of_the_run(call, run, tmp_path, monkeypatch):
     folder = tmp_path / "job_shop"
-    words = ("--sets", "ft06", "la01-05", "--samples", 2, "--against", "spt", "--note", "A test.", "--out", folder)
+    words = (
+        "--sets",
+        "ft06",
+        "la01-05",
+        "--samples",
+        2,
+        "--sampled",
+        "la01-05",
+        "--against",
+        "spt",
+        "--note",
+        "A test.",
+        "--out",
+        folder,
+    )
     status, out, _ = call(run, *words)
     assert status == 0 and str(folder / "smoke.json") in out
     assert sorted(path.name for path in folder.iterdir()) == ["smoke.json", "smoke.safetensors"]
@@ -62,8 +76,8 @@ def test_the_pair_is_the_policy_of_the_run(call, run, tmp_path, monkeypatch):
     assert card["training"]["seed"] == 3 and card["training"]["minutes"] >= 0
     assert card["command"] == "python train.py job-shop --preset smoke --seed 3 --threads 1"
     rows = {(row["set"], row["policy"], row["samples"]): row for row in card["results"]}
-    sets = [("ft06", 1), ("la01-05", 5)]
-    assert list(rows) == [(s, p, k) for s, _ in sets for p, k in (("learned", 1), ("spt", 1), ("learned", 2))]
+    greedy = [(name, policy, 1) for name in ("ft06", "la01-05") for policy in ("learned", "spt")]
+    assert list(rows) == [*greedy, ("la01-05", "learned", 2)]
     assert rows["ft06", "spt", 1]["mean"] == 88 and rows["ft06", "spt", 1]["gap"] == 60.0
     assert rows["la01-05", "learned", 2]["mean"] <= rows["la01-05", "learned", 1]["mean"]
     assert rows["la01-05", "learned", 1]["interval_95"][0] <= rows["la01-05", "learned", 1]["gap"]
@@ -88,6 +102,7 @@ def test_a_name_is_not_taken_twice(call, run, tmp_path):
         (("RUN", "--name", "../up"), ["--name", "'../up'"]),
         (("RUN", "--name", "Main"), ["--name", "'Main'"]),
         (("RUN", "--sets", "tb01"), ["'tb01'"]),
+        (("RUN", "--sets", "ft06", "--sampled", "la01"), ["set 'la01'; known: ft06"]),
         (("RUN", "--against", "sptt"), ["'sptt'"]),
         (("RUN", "--samples", "none"), ["--samples"]),
     ],
