@@ -75,6 +75,7 @@ class Watch(BaseCallback):
 
     def __init__(self, instances, best_known: np.ndarray, rules: dict[str, object], every: int, limits: Limits):
         super().__init__()
+        self.gap = float("nan")  # of the last evaluation
         self.instances, self.best_known, self.every, self.limits = instances, best_known, every, limits
         self.entry = family(instances[0].family)
         # Planners that search on their own would hold the training up; the final comparison has them all.
@@ -109,6 +110,7 @@ class Watch(BaseCallback):
 
     def _evaluate(self) -> None:
         gap, schedules = self._gap(self.model.evaluator())
+        self.gap = gap
         self.logger.record("evaluation/gap", gap)
         for name, line in self.lines.items():
             self.logger.record(f"evaluation/{_tag(name)}", line)
