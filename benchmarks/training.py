@@ -9,6 +9,7 @@ take turns in each round; the best of the rounds counts, so that a busy moment s
 
 import argparse
 import datetime
+import itertools
 import os
 import platform
 import sys
@@ -18,7 +19,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 import gymnasium
-import numpy as np
 import torch
 from stable_baselines3 import PPO as StockPPO
 from stable_baselines3.common.callbacks import BaseCallback
@@ -38,7 +38,8 @@ STEPS = 48  # of stock rollouts; an episode of this size has as many decisions, 
 GROUP = 16
 BATCHES = (64, 512, 4096)
 MOST_SINGLE = 512  # environments that are each a simulation of their own
-MANY = 1024  # environments from which one pass over the decisions is measured, and a stock rollout is shorter
+MANY = 1024  # environments from which a stock rollout is shorter
+MEASURED = 16  # minibatches of an update that are carried out: all cost the same
 WORKERS = 8  # processes of SubprocVecEnv: each loads torch and the simulator, some 300 MB
 
 
@@ -85,18 +86,14 @@ def make_env():
     return gymnasium.make("dispatchgym:dispatchgym/JobShop-v0", jobs=SIZE, machines=SIZE)
 
 
-def passes(batch: int) -> int:
-    """Epochs of an update that is measured."""
-    return 1 if batch >= MANY else EPOCHS
-
-
 def ours(batch: int, advantage: str, threads: int) -> PPO:
     """This package's trainer."""
     options = family("job_shop").make_options()
     stage = Stage("job_shop", f"{SIZE}x{SIZE}", batch // GROUP, GROUP, options, 0, "cpu", threads=threads)
-    return PPO(
-        [stage], network=NETWORK, batch_size=MINIBATCH, n_epochs=passes(batch), advantage=advantage, threads=threads
-    )
+    model = PPO([stage], network=NETWORK, batch_size=MINIBATCH, n_epochs=1, advantage=advantage, threads=threads)
+    minibatches = model._minibatches
+    model._minibatches = lambda buffer, count: itertools.islice(minibatches(buffer, count), MEASURED)
+    return model
 
 
 def stock(venv: VecEnv) -> StockPPO:
@@ -104,11 +101,14 @@ def stock(venv: VecEnv) -> StockPPO:
     spec = family("job_shop").model(
         [dispatchgym.load(f"{SIZE}x{SIZE}:0")], family("job_shop").make_options()
     ).spec  # fmt: skip
-    return StockPPO(
+    model = StockPPO(
         GraphPolicy, venv, n_steps=STEPS // 4 if venv.num_envs >= MANY else STEPS, batch_size=MINIBATCH,
-        n_epochs=passes(venv.num_envs), gamma=1.0, gae_lambda=0.98,
+        n_epochs=1, gamma=1.0, gae_lambda=0.98,
         learning_rate=1e-3, device="cpu", policy_kwargs={"spec": spec, "network": NETWORK},
     )  # fmt: skip
+    get = model.rollout_buffer.get
+    model.rollout_buffer.get = lambda size: itertools.islice(get(size), MEASURED)
+    return model
 
 
 @dataclass
@@ -140,7 +140,8 @@ class Case:
             if self.model is None:
                 self.model = self.make(self.batch)
                 self.model.set_logger(configure(None, []))
-                self._learn(1)
+                if self.batch < MANY:
+                    self._learn(1)
             self._keep(*self._learn(iterations))
         except (MemoryError, OSError, RuntimeError) as error:
             self.failed = f"{type(error).__name__}: {error}"[:80]
@@ -153,12 +154,11 @@ class Case:
             pass
         return clock.wall, clock.cpu, clock.decisions
 
-    def _keep(self, wall: dict, cpu: dict, decisions: int) -> None:
+    def _keep(self, wall: dict, cpu: dict, decisions: dict) -> None:
         for best, spent in ((self.best, wall), (self.processor, cpu)):
-            update = spent["update"] / passes(self.batch)  # of one pass over the decisions
-            spent = {"rollout": spent["rollout"], "update": update, "both": spent["rollout"] + EPOCHS * update}
-            for part, seconds in spent.items():
-                best[part] = min(best.get(part, float("inf")), seconds / decisions)
+            rollout, update = spent["rollout"] / decisions["rollout"], spent["update"] / decisions["update"]
+            for part, seconds in (("rollout", rollout), ("update", update), ("both", rollout + EPOCHS * update)):
+                best[part] = min(best.get(part, float("inf")), seconds)
 
     def close(self) -> None:
         """Free what it holds."""
@@ -180,7 +180,7 @@ class Clock(BaseCallback):
         self.left = iterations
         self.wall = {"rollout": 0.0, "update": 0.0}
         self.cpu = dict(self.wall)
-        self.decisions, self.mark = 0, None
+        self.decisions, self.mark = {"rollout": 0, "update": 0}, None
 
     def _on_step(self) -> bool:
         return True
@@ -194,7 +194,9 @@ class Clock(BaseCallback):
     def _on_rollout_end(self) -> None:
         self._count("rollout")
         buffer = self.model.rollout_buffer
-        self.decisions += len(buffer) if isinstance(self.model, PPO) else buffer.buffer_size * buffer.n_envs
+        found = len(buffer) if isinstance(self.model, PPO) else buffer.buffer_size * buffer.n_envs
+        self.decisions["rollout"] += found
+        self.decisions["update"] += found * min(1.0, MEASURED / max(1, round(found / MINIBATCH)))
 
     def _count(self, part: str) -> None:
         now = time.perf_counter(), processor_seconds(self.model.env)
@@ -238,7 +240,8 @@ def markdown(rows: list[Case], rounds: int, load: str) -> str:
         f"- {platform.system()} {platform.machine()}, Python {platform.python_version()}, dispatchgym"
         f" {dispatchgym.__version__}, {packages}; one torch thread",
         f"- shops of {SIZE} jobs and {SIZE} machines, active schedules, decisions with an alternative only; network of"
-        f" width {NETWORK['width']}, minibatches of {MINIBATCH}; best of {rounds} rounds, trainers in turn",
+        f" width {NETWORK['width']}, minibatches of {MINIBATCH}, of which {MEASURED} are carried out; best of {rounds}"
+        f" round{'s' if rounds > 1 else ''}, trainers in turn",
         f"- update: decisions in one pass of gradient steps; both: a rollout and {EPOCHS} passes",
         "- a core's: decisions per second of processor time, workers included, which other work on the machine hardly"
         " changes; by clock: per second on the machine as it was; ratio: a core's, both, to the row of the same batch"
@@ -278,12 +281,11 @@ def main() -> None:
     if any(batch < GROUP or batch % GROUP for batch in arguments.batches) or arguments.rounds < 1:
         parser.error(f"--batches must be multiples of {GROUP} and --rounds at least 1")
     torch.set_num_threads(1)
-    np.seterr(all="raise")
     load, rows = f"{os.getloadavg()[0]:.1f}", cases(arguments.batches)
     for turn in range(arguments.rounds):
         for row in rows:
             print(f"round {turn + 1}: {row.title}, batch {row.batch}", file=sys.stderr, flush=True)
-            row.measure(max(1, min(4, 256 // row.batch)))
+            row.measure(max(1, 128 // row.batch))
             if row.batch >= max(BATCHES):
                 row.close()  # made anew in the next round: several of this size at a time would need much memory
     for row in rows:
