@@ -26,7 +26,9 @@ class Arguments:
     instances: tuple[str, ...] = ()
     """Names (ta01), ranges (ta01-10), groups (ta), files, globs, or PRESET:FIRST-LAST (6x6:0-99)."""
     policies: tuple[str, ...] = ()
-    """Names from --list, or folders of trained policies; empty takes all rules that apply."""
+    """Names from --list, pretrained (a shipped policy that goes with the instance), pretrained/NAME, or folders of
+    trained policies; empty takes all rules that apply.
+    """
     samples: int = 1
     """Attempts per instance, the first one greedy; the best counts."""
     seed: int = 0
@@ -53,6 +55,7 @@ class Arguments:
 
 def listing(entry) -> str:
     """Names of instances, presets and policies, one line each."""
+    from .agents import shipped
     from .agents.presets import PRESETS
     from .instances import catalogue
 
@@ -60,6 +63,9 @@ def listing(entry) -> str:
     lines += [f"  {line}" for line in catalogue.summary(entry.name)]
     lines += ["policies:"]
     lines += [f"  {name:<10} {policy.doc}" for name, policy in entry.policies.items()]
+    lines += ["trained policies that are shipped:"]
+    cards = [f"  {card.title:<10} for {card.kind}: {card.doc}" for card in shipped.cards(entry.name)]
+    lines += cards or ["  none"]
     lines += ["training presets:"]
     lines += [f"  {name:<10} {preset.doc}" for name, preset in PRESETS.get(entry.name, {}).items()]
     return "\n".join(lines)

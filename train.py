@@ -3,6 +3,7 @@
 python train.py                                   the main job: job shop, minutes on two cores
 python train.py job-shop --preset 10x10 --seed 1
 python train.py job-shop --resume runs/job-shop-main-0
+torchrun --nproc-per-node 4 train.py job-shop     four processes whose gradients are averaged
 """
 
 import dataclasses
@@ -86,8 +87,8 @@ def configuration(entry, arguments) -> dict:
     }
 
 
-def build(config: dict):
-    """Make the trainer of a configuration."""
+def build(config: dict, ranks=None):
+    """Make the trainer of a configuration, in one process or as one of several."""
     from .agents.ppo import PPO
 
     stages = make_stages(config)
@@ -97,6 +98,7 @@ def build(config: dict):
         threads=config["threads"],
         seed=config["seed"],
         device=stages[0].device,
+        ranks=ranks,
         **config["ppo"],
     )
 
@@ -105,10 +107,10 @@ def make_stages(config: dict) -> list:
     """What a configuration trains on, in turn."""
     import torch
 
+    from .agents.distributed import device_of_rank
     from .agents.rollout import Stage
-    from .envs.core.engine import resolve_device
 
-    device = str(resolve_device(config["device"]))
+    device = device_of_rank(config["device"])
     # One thread inside each operator: with more, operators wait for each other whenever the machine is busy.
     torch.set_num_threads(1)
     return [
@@ -126,8 +128,8 @@ def make_stages(config: dict) -> list:
     ]
 
 
-def evolve(config: dict, run: Path) -> None:
-    """Find the index that the training begins with, and keep it with the configuration."""
+def evolve(config: dict, run: Path, first: bool = True) -> None:
+    """Find the index that the training begins with, and keep it with the configuration; all processes find the same."""
     from tqdm import tqdm
 
     from .agents.evolution import Evolution
@@ -135,10 +137,12 @@ def evolve(config: dict, run: Path) -> None:
     from .envs.core.files import write_atomic
 
     settings = Evolution(**config["evolution"])
-    with tqdm(total=settings.generations, desc="evolution of an index", unit="generation", leave=False) as bar:
+    count = settings.generations
+    with tqdm(total=count, desc="evolution of an index", unit="generation", leave=False, disable=not first) as bar:
         index = find_index(make_stages(config), settings, config["seed"], bar.update)
     config["network"] = config["network"] | {"prior": index}
-    write_atomic(run / "config.json", json.dumps(config, indent=1))
+    if first:
+        write_atomic(run / "config.json", json.dumps(config, indent=1))
 
 
 def _options(stage: str, config: dict):
@@ -158,21 +162,44 @@ def _groups(stage: str, config: dict) -> int:
     return max(4, round(config["groups"] * min(1.0, (100 / decisions) ** 0.5)))
 
 
-def train(config: dict, run: Path, resume_from: Path | None = None):
-    """Train to the end of a configuration and return the trainer."""
+def train(config: dict, run: Path, resume_from: Path | None = None, ranks=None):
+    """Train to the end of a configuration and return the trainer.
+
+    Args:
+        config: see ``configuration``.
+        run: the run folder, which exists.
+        resume_from: the checkpoint to go on from.
+        ranks: the processes that train together (``agents.distributed.Ranks``); only the first one logs and evaluates.
+    """
     from stable_baselines3.common.callbacks import CallbackList
     from stable_baselines3.common.logger import configure
 
-    from .agents import checkpoint, presets
-    from .agents.callbacks import Checkpoints, Progress, Watch, watched_values
+    from .agents import checkpoint
+    from .agents.callbacks import Checkpoints
+
+    first = ranks is None or ranks.first
+    if config.get("evolution") and resume_from is None:
+        evolve(config, run, first)
+    ppo = build(config, ranks)
+    if resume_from is not None:
+        checkpoint.restore(resume_from, ppo)
+    callbacks = observers(config, ppo) if first else []
+    ppo.set_logger(configure(str(run), ["tensorboard"]) if first else configure(None, []))
+    callbacks.append(Checkpoints(run, config, config["checkpoint_every"]))
+    ppo.learn(
+        max(0, config["timesteps"] - ppo.num_timesteps), callback=CallbackList(callbacks), log_interval=1,
+        reset_num_timesteps=False,
+    )  # fmt: skip
+    return ppo
+
+
+def observers(config: dict, ppo) -> list:
+    """The callbacks that show how a training goes."""
+    from .agents import presets
+    from .agents.callbacks import Hyperparameters, Progress, Watch, watched_values
     from .envs.core import registry
     from .envs.core.solvers import Limits, resolve
 
-    if config.get("evolution") and resume_from is None:
-        evolve(config, run)
-    ppo = build(config)
-    if resume_from is not None:
-        checkpoint.restore(resume_from, ppo)
     preset = presets.preset(config["family"], config["preset"])
     instances = registry.instances(preset.watched, config["family"])
     best_known = watched_values(preset, instances, config["seed"])
@@ -180,13 +207,7 @@ def train(config: dict, run: Path, resume_from: Path | None = None):
     limits = Limits(device=str(ppo.device), seed=config["seed"], options=world)
     rules = {name: resolve(name, config["family"]) for name in preset.rules}
     watch = Watch(instances, best_known, rules, config["evaluate_every"], limits)
-    ppo.set_logger(configure(str(run), ["tensorboard"]))
-    callbacks = [watch, Progress(config["timesteps"]), Checkpoints(run, config, config["checkpoint_every"])]
-    ppo.learn(
-        max(0, config["timesteps"] - ppo.num_timesteps), callback=CallbackList(callbacks), log_interval=1,
-        reset_num_timesteps=False,
-    )  # fmt: skip
-    return ppo
+    return [Hyperparameters(config), watch, Progress(config["timesteps"])]
 
 
 def compare(config: dict, ppo, run: Path) -> None:
@@ -198,10 +219,10 @@ def compare(config: dict, ppo, run: Path) -> None:
     run_comparison(preset, config["family"], ppo.evaluator(), str(ppo.device), config["seed"], run)
 
 
-def prepare(entry, arguments) -> tuple[dict, Path, Path | None]:
-    """The configuration, the run folder, and the checkpoint to go on from."""
+def prepare(entry, arguments, first: bool = True) -> tuple[dict, Path, Path | None]:
+    """The configuration, the run folder, and the checkpoint to go on from; only the first process makes the folder."""
     from .agents import checkpoint
-    from .envs.core.engine import resolve_device
+    from .agents.distributed import device_of_rank
 
     if arguments.resume:
         arguments.check_alone()
@@ -213,8 +234,8 @@ def prepare(entry, arguments) -> tuple[dict, Path, Path | None]:
             config["timesteps"] = arguments.timesteps
         return config, start.parent, start
     config = configuration(entry, arguments)
-    resolve_device(config["device"])  # before a folder is made for a run that cannot begin
-    return config, make_folder(entry, arguments, config), None
+    device_of_rank(config["device"])  # before a folder is made for a run that cannot begin
+    return config, make_folder(entry, arguments, config) if first else Path(), None
 
 
 def make_folder(entry, arguments, config: dict) -> Path:
@@ -246,10 +267,18 @@ def _free_name(run: Path) -> Path:
 def run_command() -> int:
     """Parse, train, compare."""
     entry, arguments = parse(Arguments, "train.py", __doc__, "(default: the preset's)", default="job-shop")
-    config, run, start = prepare(entry, arguments)
-    print(f"run folder {run}; curves: tensorboard --logdir {run}")
-    ppo = train(config, run, start)
-    if arguments.compare:
+    from .agents import distributed
+
+    first = not distributed.started() or distributed.rank() == 0
+    config, run, start = prepare(entry, arguments, first)
+    if first:
+        print(f"run folder {run}; curves: tensorboard --logdir {run}")
+    ranks = distributed.join(config["device"])
+    try:
+        ppo = train(config, run, start, ranks)
+    finally:
+        distributed.leave(ranks)
+    if arguments.compare and first:
         compare(config, ppo, run)
     return 0
 

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.logger import Figure, TensorBoardOutputFormat
+from stable_baselines3.common.logger import Figure, HParam, TensorBoardOutputFormat
 from tqdm import tqdm
 
 from ..envs.core import registry
 from ..envs.core.registry import family
 from ..envs.core.solvers import Exact, Limits, is_exact, resolve, solve
 from . import checkpoint
+from .ppo import CANDIDATES, entropy_tag
 from .presets import Preset
 
 
@@ -74,6 +75,7 @@ class Watch(BaseCallback):
 
     def __init__(self, instances, best_known: np.ndarray, rules: dict[str, object], every: int, limits: Limits):
         super().__init__()
+        self.gap = float("nan")  # of the last evaluation
         self.instances, self.best_known, self.every, self.limits = instances, best_known, every, limits
         self.entry = family(instances[0].family)
         # Planners that search on their own would hold the training up; the final comparison has them all.
@@ -89,10 +91,9 @@ class Watch(BaseCallback):
 
     def _on_training_start(self) -> None:
         self.begin, self.steps_before = time.perf_counter(), self.num_timesteps
-        chart = [f"evaluation/{name}" for name in ("gap", *map(_tag, self.lines))]
         for output in self.logger.output_formats:
             if isinstance(output, TensorBoardOutputFormat):
-                output.writer.add_custom_scalars_multilinechart(chart, "evaluation", "gap: policy and rules")
+                output.writer.add_custom_scalars(layout([_tag(name) for name in self.lines]))
 
     def _on_step(self) -> bool:
         return True
@@ -109,11 +110,74 @@ class Watch(BaseCallback):
 
     def _evaluate(self) -> None:
         gap, schedules = self._gap(self.model.evaluator())
+        self.gap = gap
         self.logger.record("evaluation/gap", gap)
         for name, line in self.lines.items():
             self.logger.record(f"evaluation/{_tag(name)}", line)
         figure = self.entry.room("render").gantt(schedules[0], f"{self.instances[0].name}, step {self.num_timesteps}")
         self.logger.record("evaluation/schedule", Figure(figure, close=False), exclude=("stdout", "log", "json", "csv"))
+
+
+def layout(rules: list[str]) -> dict:
+    """What TensorBoard shows together under Custom Scalars: category, chart, tags.
+
+    Args:
+        rules: tags of the rules that are drawn as lines.
+    """
+    charts = {
+        "gap": {"policy and rules": [f"evaluation/{name}" for name in ("gap", *rules)]},
+        "losses": {
+            "losses": ["train/policy_loss", "train/value_loss"],
+            "gradient norm before clipping": ["train/gradient_norm"],
+            "share of clipped ratios": ["train/clip_fraction"],
+        },
+        "speed": {
+            "environment steps a second": ["time/steps_per_s"],
+            "seconds of an iteration": ["time/rollout_s", "time/update_s"],
+        },
+        "entropy": {
+            "by number of candidates": [entropy_tag(*ends) for ends in CANDIDATES],
+            "mean in updates": ["train/entropy"],
+        },
+    }
+    return {
+        category: {chart: ["Multiline", tags] for chart, tags in found.items()} for category, found in charts.items()
+    }
+
+
+class Hyperparameters(BaseCallback):
+    """Tell TensorBoard's HParams what a run was made of; its metrics are the curves' last points.
+
+    Args:
+        config: of the run, see ``train.py``.
+    """
+
+    METRICS = ("evaluation/gap", "time/steps_per_s", "rollout/decisions", "train/entropy")
+
+    def __init__(self, config: dict):
+        super().__init__()
+        self.config = config
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_training_start(self) -> None:
+        record = HParam(flat(self.config), dict.fromkeys(self.METRICS, float("nan")))
+        for output in self.logger.output_formats:
+            if isinstance(output, TensorBoardOutputFormat):
+                output.write({"hparams": record}, {"hparams": ()}, self.num_timesteps)
+
+
+def flat(config: dict, prefix: str = "") -> dict[str, bool | str | float]:
+    """A nested configuration with dotted names and values that TensorBoard takes; lists become words."""
+    found: dict[str, bool | str | float] = {}
+    for name, value in config.items():
+        if isinstance(value, dict):
+            found |= flat(value, f"{prefix}{name}.")
+        else:
+            simple = isinstance(value, bool | int | float | str)
+            found[prefix + name] = value if simple else " ".join(map(str, value)) if value else str(value)
+    return found
 
 
 def _tag(name: str) -> str:

@@ -38,7 +38,7 @@ class OtherFormatError(CheckpointError):
 
 
 def save(run: Path, ppo: PPO, config: dict) -> Path:
-    """Write a checkpoint of a training run.
+    """Write a checkpoint of a training run; of several processes all must call it, and the first one writes.
 
     Args:
         run: the run's folder.
@@ -51,7 +51,8 @@ def save(run: Path, ppo: PPO, config: dict) -> Path:
     tensors = {f"policy.{name}": tensor for name, tensor in ppo.policy.state_dict().items()}
     tensors |= {f"average.{name}": tensor for name, tensor in ppo.average_network.state_dict().items()}
     tensors |= {f"optimizer.{name}": tensor for name, tensor in _optimizer_tensors(ppo).items()}
-    tensors["generator"] = ppo.generator.get_state()
+    for rank, state in enumerate(ppo.ranks.gather(ppo.generator.get_state())):
+        tensors[_generator_of(rank)] = state
     data = save_tensors({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
     header = {
         "format": FORMAT,
@@ -61,15 +62,22 @@ def save(run: Path, ppo: PPO, config: dict) -> Path:
         "decisions": ppo.decisions,
         "num_timesteps": ppo.num_timesteps,
         "n_updates": ppo._n_updates,
+        "seconds": ppo.seconds,
         "sha256": hashlib.sha256(data).hexdigest(),
         "versions": versions(),
     }
     folder = run / f"checkpoint-{ppo.iteration:08d}"
+    if not ppo.ranks.first:
+        return folder
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder / TENSORS, data)
     write_atomic(folder / HEADER, json.dumps(seal(header), indent=1))
     _prune(run)
     return folder
+
+
+def _generator_of(rank: int) -> str:
+    return f"generator.{rank}" if rank else "generator"
 
 
 def seal(header: dict) -> dict:
@@ -163,17 +171,21 @@ def restore(folder: Path, ppo: PPO) -> None:
     """Put a run back where its checkpoint left it.
 
     Raises:
-        CheckpointError: if the checkpoint is of another network.
+        CheckpointError: if the checkpoint is of another network, or of another number of processes.
     """
     header, tensors = read(folder)
+    if _generator_of(ppo.ranks.size - 1) not in tensors or _generator_of(ppo.ranks.size) in tensors:
+        count = sum(name == "generator" or name.startswith("generator.") for name in tensors)
+        raise CheckpointError(f"{folder}: a run of {count} processes cannot go on with {ppo.ranks.size}")
     try:
         ppo.policy.load_state_dict(_part(tensors, "policy."))
         ppo.average_network.load_state_dict(_part(tensors, "average."))
         _load_optimizer(ppo, _part(tensors, "optimizer."))
-        ppo.generator.set_state(tensors["generator"])
+        ppo.generator.set_state(tensors[_generator_of(ppo.ranks.rank)])
         ppo.iteration, ppo.decisions = int(header["iteration"]), int(header["decisions"])
         ppo.num_timesteps, ppo._n_updates = int(header["num_timesteps"]), int(header["n_updates"])
-    except (KeyError, RuntimeError, ValueError, TypeError) as error:
+        ppo.seconds |= {part: float(spent) for part, spent in header.get("seconds", {}).items()}
+    except (KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{folder}: does not fit this run: {error}") from error
 
 

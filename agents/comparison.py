@@ -67,10 +67,10 @@ def _evaluate_set(preset: Preset, family_name: str, policy, names: list[str], li
             instances,
             dataclasses.replace(limits, samples=preset.samples),
         )
-    return results + [_with_reference(result, references[result.problem], preset.reference) for result in sampled]
+    return results + [with_reference(result, references[result.problem], preset.reference) for result in sampled]
 
 
-def _with_reference(result: Result, known: Result, reference: str) -> Result:
+def with_reference(result: Result, known: Result, reference: str) -> Result:
     """A later result with the bounds of the earlier ones, and its gap."""
     if reference:
         gap = registry.family(result.family).gap(result.value, known.value, result.scale)

@@ -148,8 +148,9 @@ class ExchangeLayer(nn.Module):
             [part.transpose(1, 2) for part in side] for side in (work, resource)
         )
         scale = query.shape[-1] ** -0.5
-        of_edges = self.edge.weight @ edges.attr + self.edge.bias.unsqueeze(1)  # (B, 2 * H * (1 + X), W * R)
-        of_edges = of_edges.unflatten(2, edges.present.shape[2:])
+        size = len(edges.attr), -1, -1  # not ``weight @ attr``, which copies (B, F, W * R) into a matrix and back
+        of_edges = torch.baddbmm(self.edge.bias[:, None].expand(size), self.edge.weight.expand(size), edges.attr)
+        of_edges = of_edges.unflatten(2, edges.present.shape[2:])  # (B, 2 * H * (1 + X), W, R)
         bias_work, bias_resource, extra_work, extra_resource = of_edges.split(self._edge_parts(), 1)
         weight = unnormalised((work_query * scale) @ key.transpose(2, 3) + bias_work) * edges.present
         back = unnormalised((work_key * scale) @ query.transpose(2, 3) + bias_resource) * edges.present
@@ -252,6 +253,7 @@ class GraphNetwork(nn.Module):
         for name in prior or {}:
             if name not in names:
                 raise UnknownNameError("candidate feature", name, names)
+        self.feature_names = spec.feature_names()
         self.prior = {names.index(name): weight for name, weight in (prior or {}).items()}
         edge, arc = len(spec.assignment), len(spec.precedence)
         self.embed_work = nn.Linear(len(spec.work), width)

@@ -4,6 +4,7 @@ import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor, nn
 
+from ..envs.core.errors import OptionError
 from ..envs.core.graph import GraphSpec
 from ..envs.core.simulation import Simulation
 from .gnn import GraphNetwork, inputs
@@ -77,6 +78,16 @@ class NetworkPolicy:
         self.network, self.options, self.temperature = network, options, temperature
         self.doc = "a trained graph network"
 
+    def check(self, spec: GraphSpec) -> None:
+        """Refuse an observation that the network was not made for.
+
+        Raises:
+            OptionError: saying which features are others.
+        """
+        difference = spec.differs_from(self.network.feature_names)
+        if difference:
+            raise OptionError(f"the policy was trained on another observation: {difference}")
+
     @torch.no_grad()
     def act(self, simulation: Simulation, generator: torch.Generator, explore: Tensor) -> Tensor:
         """The most probable action, or where ``explore`` is set a sampled one."""
@@ -106,12 +117,15 @@ def sample(logits: Tensor, generator: torch.Generator) -> Tensor:
     return (logits - noise.log()).argmax(1)
 
 
-def load_policy(path: str, family_name: str) -> NetworkPolicy:
-    """Load the policy of a run folder or checkpoint folder.
+def load_policy(name: str, family_name: str):
+    """Load a shipped policy, ``pretrained`` or ``pretrained/NAME``, or that of a run folder or checkpoint folder.
 
     Raises:
         CheckpointError: if it is not one, or of another family.
+        UnknownNameError: if no policy of this name is shipped.
     """
-    from .checkpoint import read_policy
+    from . import checkpoint, shipped
 
-    return read_policy(path, family_name)
+    if shipped.is_name(name):
+        return shipped.load(name.lower(), family_name)
+    return checkpoint.read_policy(name, family_name)

@@ -10,17 +10,21 @@ import copy
 import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from time import perf_counter
 
 import stable_baselines3
 import torch
 from torch import Tensor
 
 from ..envs.core.errors import NumericalError, OptionError
+from .distributed import Ranks
 from .gnn import inputs
 from .policy import GraphPolicy, NetworkPolicy, sample
 from .rollout import Buffer, DeviceVecEnv, Minibatch, Stage
 
 ADVANTAGES = ("group", "relative", "aligned", "gae")
+MANY = 2**31
+CANDIDATES = ((2, 2), (3, 4), (5, 8), (9, 16), (17, 64), (65, MANY))  # how decisions are told apart in the curves
 # What this trainer does in its own way.
 UNUSED = {"ent_coef", "vf_coef", "target_kl", "normalize_advantage", "clip_range_vf", "use_sde", "n_steps", "gamma"}
 
@@ -44,6 +48,7 @@ class PPO(stable_baselines3.PPO):
         average: share of the new weights in the running average, after every gradient step.
         threads: gradient steps are split over this many Python threads, results added in order.
         seed: of weights, sampling and instances; no global generator is touched.
+        ranks: the processes that train together; this one alone when left out.
         kwargs: passed on to Stable-Baselines3's PPO.
     """
 
@@ -67,6 +72,7 @@ class PPO(stable_baselines3.PPO):
         threads: int = 1,
         seed: int = 0,
         device: str = "cpu",
+        ranks: Ranks | None = None,
         **kwargs,
     ):
         if advantage not in ADVANTAGES:
@@ -113,10 +119,13 @@ class PPO(stable_baselines3.PPO):
                 device=device,
                 **kwargs,
             )
+        self.ranks = ranks or Ranks()
+        self.ranks.share(self.policy.parameters())
         self.average_network = copy.deepcopy(self.policy.network).requires_grad_(False)
-        self.generator = torch.Generator(device=self.device).manual_seed(seed)
+        self.generator = torch.Generator(device=self.device).manual_seed(seed + 2**32 * self.ranks.rank)
         self.iteration = 0
         self.decisions = 0
+        self.seconds = {"rollout": 0.0, "update": 0.0}
         self._pool = ThreadPoolExecutor(threads - 1) if threads > 1 else None
 
     def evaluator(self) -> NetworkPolicy:
@@ -127,11 +136,13 @@ class PPO(stable_baselines3.PPO):
 
     def collect_rollouts(self, env: DeviceVecEnv, callback, rollout_buffer: Buffer, n_rollout_steps: int) -> bool:
         """Play every environment of the stage whose turn it is to the end of its episode."""
+        begin = perf_counter()
         self.policy.set_training_mode(False)
         rollout_buffer.reset()
         callback.on_rollout_start()
         stage = env.stage(self.iteration)
-        simulation = stage.begin(self.iteration)
+        simulation = stage.begin(self.ranks.part(self.iteration))
+        before, go_on = self.num_timesteps, True
         env.num_envs = simulation.num_envs
         action = torch.zeros(simulation.num_envs, dtype=torch.int64, device=self.device)
         outcome = torch.zeros(simulation.num_envs, device=self.device)
@@ -140,30 +151,38 @@ class PPO(stable_baselines3.PPO):
             if len(rows) == 0:
                 break
             seen = inputs({key: t[rows] for key, t in simulation.observation.items()}, stage.model.spec.complete)
-            taken, log_prob, value = self._sample(seen)
+            taken, log_prob, value, entropy = self._sample(seen)
             time = simulation.clock[rows].clone()
             action[rows] = taken
             simulation.step(action)
             reward = simulation.reward[rows].clone()
             outcome[rows] += reward
             rollout_buffer.add(seen, env=rows, action=taken, log_prob=log_prob, value=value, reward=reward,
-                               time=time)  # fmt: skip
+                               time=time, entropy=entropy)  # fmt: skip
             self.num_timesteps += simulation.num_envs
             callback.update_locals(locals())
             if not callback.on_step():
-                return False
+                go_on = False
+                break
+        # Everybody's steps count, and nobody goes on alone.
+        if not self.ranks.all(go_on):
+            return False
         if rollout_buffer.steps:
             self._conclude(rollout_buffer, stage, simulation, outcome)
         else:  # not one of the instances left anything to decide
             self.num_timesteps += simulation.num_envs
+        steps, decisions = self.ranks.total(self.num_timesteps - before, len(rollout_buffer))
+        self.num_timesteps, self.decisions = before + int(steps), self.decisions + int(decisions)
+        self.logger.record("rollout/decisions", self.decisions)
         self.iteration += 1
+        self._count_time("rollout", begin)
         callback.update_locals(locals())
         callback.on_rollout_end()
         return True
 
     @torch.no_grad()
     def _sample(self, seen: dict[str, Tensor]):
-        """Actions with their log-probabilities and values, the batch split over the threads."""
+        """Actions with their log-probabilities, values and entropies, the batch split over the threads."""
         parts = self._split(len(seen["work"]))
 
         def run(rows: slice):
@@ -174,7 +193,7 @@ class PPO(stable_baselines3.PPO):
         log_probs = logits.log_softmax(1)
         taken = sample(logits, self.generator)
         value = torch.cat([value for _, value in results]) if self.advantage == "gae" else logits.new_zeros(len(taken))
-        return taken, log_probs.gather(1, taken.unsqueeze(1)).squeeze(1), value
+        return taken, log_probs.gather(1, taken.unsqueeze(1)).squeeze(1), value, _entropy(log_probs)
 
     def _conclude(self, buffer: Buffer, stage: Stage, simulation, outcome: Tensor) -> None:
         """Advantages, and the statistics that Stable-Baselines3 logs."""
@@ -188,12 +207,12 @@ class PPO(stable_baselines3.PPO):
             buffer.compute_aligned_advantage(outcome, simulation.clock, simulation.group, self.patience)
         else:
             buffer.compute_group_advantage(outcome, simulation.group, self.advantage == "relative")
-        self.decisions += len(buffer)
         lengths = simulation.engine.tensors["steps"].tolist()
         self.ep_info_buffer.extend(
             {"r": r, "l": length, "t": 0.0} for r, length in zip(outcome.tolist()[-100:], lengths[-100:], strict=True)
         )
-        self.logger.record("rollout/decisions", self.decisions)
+        for name, entropy in entropies(buffer.observation["action_mask"], buffer.columns["entropy"]).items():
+            self.logger.record(name, entropy)
         objective = stage.model.objective
         mean = simulation.outcome()[objective].float().mean().item()
         self.logger.record(f"rollout/{objective}_{stage.preset}", mean)
@@ -202,21 +221,26 @@ class PPO(stable_baselines3.PPO):
 
     def train(self) -> None:
         """Update the network from the decisions of the last iteration."""
-        if not self.rollout_buffer.steps:
+        buffer: Buffer = self.rollout_buffer
+        (decisions,) = self.ranks.total(len(buffer))
+        if not decisions:
             return
+        begin = perf_counter()
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)
-        left = self._current_progress_remaining
+        left = max(0.0, self._current_progress_remaining)  # the last iteration goes past the end
         clip, entropy_weight = self.clip_range(left), self.entropy * left
-        buffer: Buffer = self.rollout_buffer
-        buffer.advantage = (buffer.advantage - buffer.advantage.mean()) / (buffer.advantage.std() + 1e-6)
+        self._normalise_advantage(buffer, decisions)
+        # A gradient step is a minibatch on each rank, so all make equally many.
+        count = max(1, round(decisions / self.ranks.size / self.batch_size))
         parameters = list(self.policy.parameters())
         averages = list(self.average_network.parameters())
         sums = torch.zeros(5)
         steps = 0
         for _ in range(self.n_epochs):
-            for batch in buffer.minibatches(self.batch_size, self.generator):
+            for batch in self._minibatches(buffer, count):
                 statistics = self._gradient(batch, parameters, clip, entropy_weight)
+                self.ranks.average_gradients(parameters, len(batch.action))
                 norm = torch.nn.utils.clip_grad_norm_(parameters, self.max_grad_norm)
                 if not math.isfinite(norm.item()):
                     self._name_what_broke(statistics)
@@ -232,10 +256,39 @@ class PPO(stable_baselines3.PPO):
                 self.logger.record(f"train/{name}", mean)
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
         self.logger.record("train/minibatches", steps)
+        self._count_time("update", begin)
+
+    def _normalise_advantage(self, buffer: Buffer, decisions: float) -> None:
+        """Mean 0 and deviation 1 over the decisions of all ranks."""
+        if self.ranks.size == 1:
+            buffer.advantage = (buffer.advantage - buffer.advantage.mean()) / (buffer.advantage.std() + 1e-6)
+        else:
+            own = buffer.advantage if buffer.steps else torch.zeros(0)
+            (total,) = self.ranks.total(float(own.double().sum()))
+            mean = total / decisions
+            (squares,) = self.ranks.total(float((own.double() - mean).square().sum()))
+            buffer.advantage = (own - mean) / ((squares / max(decisions - 1, 1)) ** 0.5 + 1e-6)
+
+    def _minibatches(self, buffer: Buffer, count: int):
+        """Minibatches of an epoch; of a rank that had nothing to decide, as many empty ones as the others make."""
+        if buffer.steps:
+            return buffer.minibatches(count, self.generator, self.ranks.size > 1)
+        nothing = torch.zeros(0)
+        return [Minibatch({}, nothing, nothing, nothing, nothing)] * count
+
+    def _count_time(self, part: str, begin: float) -> None:
+        """Add what has passed since ``begin`` to the seconds spent on rollouts or updates."""
+        spent = perf_counter() - begin
+        self.seconds[part] += spent
+        self.logger.record(f"time/{part}_s", spent)
 
     def _gradient(self, batch: Minibatch, parameters: list, clip: float, entropy_weight: float) -> Tensor:
         """Set the parameters' gradients to those of a minibatch, and return its mean statistics (4,)."""
         size = len(batch.action)
+        if not size:
+            for parameter in parameters:
+                parameter.grad = None
+            return torch.zeros(4)
 
         def run(rows: slice):
             loss, statistics = self._loss(batch, rows, clip, entropy_weight)
@@ -257,7 +310,7 @@ class PPO(stable_baselines3.PPO):
         ratio = (taken - batch.log_prob[rows]).exp()
         advantage = batch.advantage[rows]
         policy_loss = -torch.minimum(ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage).sum()
-        entropy = -(log_probs.exp() * log_probs.clamp_min(-50)).sum()  # masked actions: 0 * -50
+        entropy = _entropy(log_probs).sum()
         value_loss = policy_loss.new_zeros(())
         if value is not None:
             value_loss = torch.nn.functional.smooth_l1_loss(value, batch.target[rows], reduction="sum")
@@ -291,3 +344,29 @@ class PPO(stable_baselines3.PPO):
 
     def _excluded_save_params(self) -> list[str]:
         return [*super()._excluded_save_params(), "_pool", "generator", "average_network"]
+
+
+def _entropy(log_probs: Tensor) -> Tensor:
+    """Entropies (B,) of log-probabilities (B, A) in nats; of masked actions 0 * -50 is counted."""
+    return -(log_probs.exp() * log_probs.clamp_min(-50)).sum(1)
+
+
+def entropies(mask: Tensor, entropy: Tensor) -> dict[str, float]:
+    """Mean entropy of decisions by how many candidates there were, ``"entropy/3-4"``; without those that never came.
+
+    Args:
+        mask: (N, A) legal candidates of each decision.
+        entropy: (N,) in nats.
+    """
+    count = (mask != 0).sum(1)
+    found = {}
+    for low, high in CANDIDATES:
+        there = (count >= low) & (count <= high)
+        if bool(there.any()):
+            found[entropy_tag(low, high)] = entropy[there].mean().item()
+    return found
+
+
+def entropy_tag(low: int, high: int) -> str:
+    """The curve of decisions with so many candidates."""
+    return f"entropy/{low}" if low == high else f"entropy/{low}-{high}" if high < MANY else f"entropy/{low} and more"

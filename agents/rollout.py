@@ -225,11 +225,17 @@ class Buffer:
         self.advantage = torch.cat(rows[::-1])
         self.target = self.advantage + self.columns["value"]
 
-    def minibatches(self, size: int, generator: torch.Generator):
-        """Shuffled minibatches of about ``size`` decisions, each decision once."""
-        count = len(self.columns["action"])
-        order = torch.randperm(count, generator=generator, device=self.columns["action"].device)
-        for rows in order.chunk(max(1, round(count / size))):
+    def minibatches(self, count: int, generator: torch.Generator, exactly: bool = False):
+        """Shuffled minibatches, each decision once.
+
+        Args:
+            count: how many minibatches, at most.
+            generator: of the order.
+            exactly: neither are there fewer; some may then be empty.
+        """
+        decisions = len(self.columns["action"])
+        order = torch.randperm(decisions, generator=generator, device=self.columns["action"].device)
+        for rows in order.tensor_split(count) if exactly else order.chunk(count):
             yield Minibatch(
                 {key: tensor[rows] for key, tensor in self.observation.items()},
                 self.columns["action"][rows],

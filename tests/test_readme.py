@@ -12,6 +12,7 @@ import pytest
 import dispatchgym
 from dispatchgym import evaluate, train
 from dispatchgym.agents.presets import PRESETS
+from dispatchgym.agents.shipped import names
 from dispatchgym.envs.core import registry
 from dispatchgym.envs.core.command import given_options, parse
 from dispatchgym.instances.catalogue import presets
@@ -45,7 +46,7 @@ def commands() -> list:
     """Every command of every bash block and of the two command lines' own help, each on its own."""
     found = [(f"{page.relative_to(ROOT)}:{line}", text) for page in PAGES for line, text in blocks(page, "bash")]
     for module in (train, evaluate):
-        examples = [line for line in module.__doc__.splitlines() if line.startswith("python ")]
+        examples = [line for line in module.__doc__.splitlines() if line.startswith(("python ", "torchrun "))]
         found.append((f"{module.__name__}.__doc__", "\n".join(re.split(r"\s{3,}", line)[0] for line in examples)))
     return [
         pytest.param(command.strip(), id=f"{where} {command.strip()}")
@@ -73,6 +74,8 @@ def test_python_blocks_run(text, tmp_path, monkeypatch):
 @pytest.mark.parametrize("command", commands())
 def test_commands_mean_something(command, monkeypatch):
     words = shlex.split(command)
+    if words[:2] == ["torchrun", "--nproc-per-node"]:
+        words = ["python", *words[3:]]
     if words[:2] == ["pip", "install"]:
         assert words[2:3] == ["-e"] and re.fullmatch(r"\.(\[[\w,-]+\])?", words[3]) and len(words) == 4
         for extra in re.findall(r"[\w-]+", words[3]):
@@ -103,7 +106,8 @@ def check_evaluate() -> None:
     entry.make_options(**given_options(arguments, entry))
     for policy in arguments.policies:
         trained = re.fullmatch(rf"runs/{entry.command}-(.+)-\d+", policy)
-        assert trained[1] in PRESETS[entry.name] if trained else policy in entry.policies
+        shipped = policy == "pretrained" or policy.removeprefix("pretrained/") in names(entry.name)
+        assert trained[1] in PRESETS[entry.name] if trained else shipped or policy in entry.policies
     for name in arguments.instances:
         assert name == "my_shop.txt" or registry.instances(name, entry.name)
     if arguments.headroom:

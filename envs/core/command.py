@@ -53,7 +53,7 @@ def parse(base: type, program: str, description: str, hint: str, default: str | 
     entry = commands.get(words[0].replace("_", "-"))
     if entry is None:
         raise UnknownNameError("family", words[0], commands)
-    arguments = _read_flags(
+    arguments = read_flags(
         with_options(base, entry, hint), words[1:], f"{program} {entry.command}", description.splitlines()[0]
     )
     if hasattr(arguments, "check"):
@@ -61,7 +61,7 @@ def parse(base: type, program: str, description: str, hint: str, default: str | 
     return entry, arguments
 
 
-def _read_flags(kind: type, words: list[str], program: str, description: str) -> Any:
+def read_flags(kind: type, words: list[str], program: str, description: str) -> Any:
     """Let tyro read the flags, and say what it finds wrong in one line instead of a box.
 
     Raises:

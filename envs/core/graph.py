@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+PARTS = ("work", "resource", "context", "assignment", "candidate", "precedence")
+
 
 @dataclass(frozen=True)
 class Feature:
@@ -73,6 +75,20 @@ class GraphSpec:
         result["candidate"] = _index_box(sink, (self.actions, 2))
         result["action_mask"] = (0, 1, (self.actions,), np.int8)
         return result
+
+    def feature_names(self) -> dict[str, list[str]]:
+        """Names of the features, part by part in their order: what a network that reads them was made for."""
+        return {part: [feature.name for feature in getattr(self, part)] for part in PARTS}
+
+    def differs_from(self, names: dict[str, list[str]]) -> str:
+        """Where the features are not those of ``feature_names()`` elsewhere, in words; empty if nowhere."""
+        for part, there in self.feature_names().items():
+            known = names.get(part, [])
+            if known != there:
+                gone, new = [n for n in known if n not in there], [n for n in there if n not in known]
+                words = [f"without {', '.join(gone)}"] * bool(gone) + [f"with {', '.join(new)}"] * bool(new)
+                return f"the features of {part} are others ({'; '.join(words) or 'in another order'})"
+        return ""
 
 
 def _index_box(high: np.ndarray, shape: tuple[int, ...]):

@@ -11,7 +11,8 @@ class Instance(Protocol):
     """A problem as frozen, validated numbers.
 
     Where its objective may be 0, so that no gap can be relative to it, an instance also has a ``gap_scale``: a number
-    that differences of objectives are shares of.
+    that differences of objectives are shares of. Where the objective alone does not say what a policy is trained for,
+    it has a ``kind``: a phrase that does.
     """
 
     family: ClassVar[str]

@@ -31,6 +31,8 @@ class Columns:
 class Policy(Protocol):
     """Picks actions for a batch of environments.
 
+    One that reads the observation may have a ``check(spec)``, which raises an OptionError where it cannot read it.
+
     Attributes:
         observes: whether it reads the observation; rules read columns and do without.
         options: the family's options it was made for, as keyword arguments that override the defaults.

@@ -33,7 +33,7 @@ class Result:
         violations: what is wrong with the schedule, in words; empty when feasible.
         runtime_s: wall time; for policies run in a batch, the instance's share.
         device: where it ran.
-        status: of an exact solver, such as ``"optimal"``.
+        status: of an exact solver, such as ``"optimal"``, or which of several policies was chosen.
         versions: of the packages that made the number.
 
     Raises:

@@ -31,7 +31,7 @@ class Answer:
         runtime_s: wall time; of a batch, its share.
         lower_bound: a proven bound of the objective, where the solver has one.
         options: of the family that the policy ran with.
-        status: such as ``"optimal"``; empty where it does not apply.
+        status: such as ``"optimal"``, or the policy that was chosen for the instance; empty where it does not apply.
     """
 
     schedule: Schedule | None
@@ -141,12 +141,28 @@ def solve(policy, instances: Sequence[Instance], limits: Limits) -> list[Answer]
         instances: the problems.
         limits: samples, seed, time, device and options.
     """
+    if hasattr(policy, "choose"):
+        return _run_chosen(policy, instances, limits)
     if not isinstance(policy, Exact):
         return run(policy, instances, limits)
     answers = []
     for instance in instances:
         answers.append(policy.solve(instance, limits))
         limits.progress(1)
+    return answers
+
+
+def _run_chosen(chooser, instances: Sequence[Instance], limits: Limits) -> list[Answer]:
+    """Run the policy that ``chooser.choose(instance, limits)`` names for each instance; their status says which."""
+    positions: dict[str, list[int]] = {}
+    policies = {}
+    for position, instance in enumerate(instances):
+        name, policies[name] = chooser.choose(instance, limits)
+        positions.setdefault(name, []).append(position)
+    answers: list[Answer | None] = [None] * len(instances)
+    for name, part in positions.items():
+        for position, answer in zip(part, run(policies[name], [instances[p] for p in part], limits), strict=True):
+            answers[position] = replace(answer, status=name)
     return answers
 
 
@@ -166,6 +182,8 @@ def run(policy, instances: Sequence[Instance], limits: Limits) -> list[Answer]:
     for positions in groups.values():
         generator = torch.Generator(device=resolve_device(limits.device)).manual_seed(limits.seed)
         model = entry.model([instances[p] for p in positions], options)
+        if hasattr(policy, "check"):
+            policy.check(model.spec)
         width = MOST_ENVIRONMENTS
         if policy.observes:
             width = max(1, min(width, WIDEST_BATCH // max(model.spec.edges, 1)))
@@ -253,7 +271,7 @@ def play(policy, simulation: Simulation, generator: torch.Generator, explore: to
 
 
 def resolve(name, family_name: str):
-    """Find a policy by its name, or load the trained one in a folder; a policy itself is returned as it is.
+    """Find a policy by its name, or load a shipped one or that of a folder; a policy itself is returned as it is.
 
     Raises:
         UnknownNameError: listing the names of the family.
@@ -261,13 +279,14 @@ def resolve(name, family_name: str):
     """
     policies = family(family_name).policies
     if not isinstance(name, str | os.PathLike):
-        if not isinstance(name, Exact) and not callable(getattr(name, "act", None)):
+        if not isinstance(name, Exact) and not any(callable(getattr(name, do, None)) for do in ("act", "choose")):
             raise OptionError(f"a policy is a name, a folder, a Rule or an object with act(), got {name!r}")
         return name
     name = os.fspath(name)
     if name.lower() in policies:
         return policies[name.lower()]
-    if Path(name).exists():
+    if name.lower().partition("/")[0] == "pretrained" or Path(name).exists():
         # Networks stand above the environments, so they are found by name here and not imported.
         return importlib.import_module("dispatchgym.agents.policy").load_policy(name, family_name)
-    raise UnknownNameError("policy", name, [*policies, "a folder of a trained policy"])
+    known = [*policies, "pretrained", "pretrained/NAME", "a folder of a trained policy"]
+    raise UnknownNameError("policy", name, known)

@@ -180,6 +180,11 @@ class LLMInstance:
         return None
 
     @property
+    def kind(self) -> str:
+        """What a policy is trained for: the objective, and whether there are servers to choose from."""
+        return f"{self.objective}, {'one server' if len(self.servers) == 1 else 'several servers'}"
+
+    @property
     def gap_scale(self) -> float | None:
         """What differences of objectives are shares of: miss rates may be 0; mean times are not."""
         return 1.0 if self.objective == "miss_rate" else None

@@ -1,14 +1,17 @@
 """What a training shows while it runs, read back as TensorBoard reads it."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from stable_baselines3.common.callbacks import CallbackList
 from stable_baselines3.common.logger import configure
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import plugin_data_pb2
 
-from dispatchgym.agents import checkpoint
-from dispatchgym.agents.callbacks import Checkpoints, Progress, Watch, watched_values
+from dispatchgym.agents import callbacks, checkpoint
+from dispatchgym.agents.callbacks import Checkpoints, Hyperparameters, Progress, Watch, watched_values
 from dispatchgym.agents.ppo import PPO
 from dispatchgym.agents.presets import preset
 from dispatchgym.agents.rollout import Stage
@@ -89,6 +92,55 @@ def test_speed_and_losses_are_shown(watched):
     assert len(speeds) == ppo.iteration and min(speeds) > 0
     steps = [event.step for event in events.Scalars("train/policy_loss")]
     assert steps == sorted(steps) and steps[-1] == ppo.num_timesteps and len(steps) == ppo.iteration
+
+
+def test_charts_are_laid_out_together(watched):
+    _, watch, _, events = watched
+    (layout,) = events.Tensors("custom_scalars__config__")
+    text = layout.tensor_proto.string_val[0].decode(errors="replace")
+    for name in ("evaluation/gap", "evaluation/fdd-mwkr", "train/policy_loss", "time/steps_per_s", "entropy/3-4"):
+        assert name in text
+    shown = set(events.Tags()["scalars"])
+    charts = [tags for category in callbacks.layout(list(watch.lines)).values() for _, tags in category.values()]
+    assert all(shown & {tag.replace("fdd/mwkr", "fdd-mwkr") for tag in tags} for tags in charts), "a chart stays empty"
+
+
+def test_the_configuration_is_among_the_hyperparameters(tmp_path):
+    ppo = make_ppo()
+    ppo.set_logger(configure(str(tmp_path), ["tensorboard"]))
+    config = {"seed": 3, "ppo": {"entropy": 0.5, "advantage": "group"}, "stages": ["3x3", "4x3"], "options": {}}
+    ppo.learn(100, callback=Hyperparameters(config | {"groups": None}))
+    ppo.logger.close()
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    metadata = events.summary_metadata["_hparams_/session_start_info"]
+    start = plugin_data_pb2.HParamsPluginData.FromString(metadata.plugin_data.content).session_start_info
+    found = {name: getattr(value, value.WhichOneof("kind")) for name, value in start.hparams.items()}
+    assert found == {
+        "seed": 3, "ppo.entropy": 0.5, "ppo.advantage": "group", "stages": "3x3 4x3", "groups": "None",
+    }  # fmt: skip
+    content = events.summary_metadata["_hparams_/experiment"].plugin_data.content
+    experiment = plugin_data_pb2.HParamsPluginData.FromString(content).experiment
+    assert {info.name.tag for info in experiment.metric_infos} == set(Hyperparameters.METRICS)
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in registry.families()])
+def test_every_family_has_its_picture(name, tmp_path):
+    entry = registry.family(name)
+    smoke = preset(name, "smoke")
+    held_out = registry.instances(smoke.watched, name)[:1]
+    rule = resolve(entry.naive, name)
+    watch = Watch(held_out, np.ones(1), {entry.naive: rule}, 1, Limits(options=smoke.world(entry)))
+    watch.model = SimpleNamespace(logger=configure(str(tmp_path), ["tensorboard"]), evaluator=lambda: rule)
+    watch._evaluate()
+    watch.logger.dump(7)
+    watch.logger.close()
+    events = EventAccumulator(str(tmp_path), {"images": 0})
+    events.Reload()
+    (tag,) = events.Tags()["images"]
+    (picture,) = events.Images(tag)
+    assert picture.encoded_image_string.startswith(b"\x89PNG") and min(picture.width, picture.height) > 100
+    assert events.Scalars("evaluation/gap")[0].step == 7
 
 
 def test_a_schedule_is_drawn_at_each_evaluation(watched):

@@ -1,6 +1,7 @@
 """PPO: it learns, it repeats itself bit for bit, it touches nobody's generator, and it stops at a NaN."""
 
 import copy
+import math
 import random
 
 import numpy as np
@@ -158,7 +159,7 @@ def test_schedules_fall_to_their_ends():
     assert len(weights_of_entropy) > 5
     for iteration, weight, rate in weights_of_entropy:
         left = 1 - steps[iteration] / 2000
-        assert weight == pytest.approx(0.4 * left, abs=1e-9)
+        assert weight == pytest.approx(0.4 * max(0.0, left), abs=1e-9), "the last iteration ends past the total"
         assert rate == pytest.approx(0.01 * max(0.25, left))
     assert weights_of_entropy[0][2] > 0.009 and weights_of_entropy[-1][2] == pytest.approx(0.0025)
     names = {"policy_loss", "entropy", "clip_fraction", "gradient_norm", "minibatches"}
@@ -166,6 +167,21 @@ def test_schedules_fall_to_their_ends():
     assert "train/value_loss" not in records.rows[-1]
     assert {"rollout/ep_rew_mean", "rollout/ep_len_mean", "rollout/makespan_3x3"} <= records.rows[-1].keys()
     assert all(np.isfinite(value) for value in records.rows[-1].values())
+    assert {"time/rollout_s", "time/update_s"} <= records.rows[-1].keys()
+    assert sum(row["time/rollout_s"] for row in records.rows) == pytest.approx(ppo.seconds["rollout"])
+
+
+def test_entropy_is_shown_by_the_number_of_candidates():
+    ppo = make_ppo(("4x3",))
+    records = Records()
+    ppo.set_logger(Logger(None, [records]))
+    ppo.learn(100, log_interval=1)
+    row = records.rows[0]
+    found = {name: value for name, value in row.items() if name.startswith("entropy/")}
+    assert set(found) == {"entropy/2", "entropy/3-4"}, "four jobs offer no more"
+    for name, value in found.items():
+        most = int(name.rpartition("-")[2].rpartition("/")[2])
+        assert 0.5 * math.log(most) < value <= math.log(most) + 1e-6, "an untrained policy hardly prefers any"
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,8 @@ def test_minibatches_hold_every_decision_once():
     buffer, _, _ = random_buffer(np.random.default_rng(3), num_envs=20, longest=9)
     buffer.compute_gae(20, 1.0, 0.9)
     seen = []
-    for batch in buffer.minibatches(16, torch.Generator().manual_seed(0)):
+    count = round(len(buffer) / 16)
+    for batch in buffer.minibatches(count, torch.Generator().manual_seed(0)):
         assert 8 <= len(batch.action) <= 24
         env, t = batch.observation["context"].long().unbind(1)
         assert torch.equal(batch.action, env * 100 + t), "columns and observations fell apart"
@@ -89,9 +90,13 @@ def test_minibatches_hold_every_decision_once():
         assert_close(batch.log_prob, buffer.columns["log_prob"][rows])
         seen += batch.action.tolist()
     assert sorted(seen) == sorted(buffer.columns["action"].tolist()) and seen != sorted(seen)
-    again = [b.action.tolist() for b in buffer.minibatches(16, torch.Generator().manual_seed(0))]
+    again = [b.action.tolist() for b in buffer.minibatches(count, torch.Generator().manual_seed(0))]
     assert sum(again, []) == seen
-    assert len(list(buffer.minibatches(10**6, torch.Generator()))) == 1
+    assert len(list(buffer.minibatches(1, torch.Generator()))) == 1
+    many = len(buffer) + 5
+    assert len(list(buffer.minibatches(many, torch.Generator()))) == len(buffer)
+    exact = [len(batch.action) for batch in buffer.minibatches(many, torch.Generator(), exactly=True)]
+    assert len(exact) == many and sum(exact) == len(buffer), "ranks must make equally many steps"
 
 
 def make_stage(preset: str = "3x3", groups: int = 3, group: int = 2, seed: int = 0, **options) -> Stage:

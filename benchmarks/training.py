@@ -1,0 +1,300 @@
+"""Decisions a second of PPO, rollout and update, beside stock Stable-Baselines3 on the same environment and network.
+
+    python benchmarks/training.py                               the table training.md, some ten minutes
+    python benchmarks/training.py --batches 64 --rounds 1 --out -   a first look
+
+Everybody trains the network of the main job on random shops of 10 jobs and 10 machines with the same minibatches. They
+take turns in each round; the best of the rounds counts, so that a busy moment spoils nobody.
+"""
+
+import argparse
+import datetime
+import itertools
+import os
+import platform
+import sys
+import time
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+import gymnasium
+import torch
+from stable_baselines3 import PPO as StockPPO
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import configure
+from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
+
+import dispatchgym
+from dispatchgym.agents.policy import GraphPolicy
+from dispatchgym.agents.ppo import PPO
+from dispatchgym.agents.rollout import Stage
+from dispatchgym.envs.core.registry import family
+
+SIZE = 10  # jobs and machines
+NETWORK = {"width": 32, "hidden": 32}
+MINIBATCH, EPOCHS = 512, 3
+STEPS = 48  # of stock rollouts; an episode of this size has as many decisions, roughly
+GROUP = 16
+BATCHES = (64, 512, 4096)
+MOST_SINGLE = 512  # environments that are each a simulation of their own
+MANY = 1024  # environments from which a stock rollout is shorter
+MEASURED = 16  # minibatches of an update that are carried out: all cost the same
+WORKERS = 8  # processes of SubprocVecEnv: each loads torch and the simulator, some 300 MB
+
+
+class Face(VecEnv):
+    """dispatchgym's vector environment with NumPy observations, as Stable-Baselines3 wants to see it."""
+
+    def __init__(self, count: int):
+        self.envs = gymnasium.make_vec(
+            "dispatchgym/JobShop-v0", num_envs=count, jobs=SIZE, machines=SIZE, numpy=True, threads=1,
+            final_observation=False,
+        )  # fmt: skip
+        super().__init__(count, self.envs.single_observation_space, self.envs.single_action_space)
+        self.render_mode = None
+
+    def reset(self):
+        return self.envs.reset(seed=0)[0]
+
+    def step_async(self, actions):
+        self.actions = actions
+
+    def step_wait(self):
+        observation, reward, terminated, truncated, _ = self.envs.step(torch.from_numpy(self.actions))
+        return observation, reward, terminated | truncated, [{}] * self.num_envs
+
+    def close(self):
+        self.envs.close()
+
+    def get_attr(self, attr_name, indices=None):
+        return [getattr(self, attr_name, None)] * self.num_envs
+
+    def set_attr(self, attr_name, value, indices=None):
+        raise NotImplementedError
+
+    def env_method(self, method_name, *method_args, indices=None, **method_kwargs):
+        raise NotImplementedError
+
+    def env_is_wrapped(self, wrapper_class, indices=None):
+        return [False] * self.num_envs
+
+
+def make_env():
+    """One Gymnasium environment."""
+    torch.set_num_threads(1)
+    return gymnasium.make("dispatchgym:dispatchgym/JobShop-v0", jobs=SIZE, machines=SIZE)
+
+
+def ours(batch: int, advantage: str, threads: int) -> PPO:
+    """This package's trainer."""
+    options = family("job_shop").make_options()
+    stage = Stage("job_shop", f"{SIZE}x{SIZE}", batch // GROUP, GROUP, options, 0, "cpu", threads=threads)
+    model = PPO([stage], network=NETWORK, batch_size=MINIBATCH, n_epochs=1, advantage=advantage, threads=threads)
+    minibatches = model._minibatches
+    model._minibatches = lambda buffer, count: itertools.islice(minibatches(buffer, count), MEASURED)
+    return model
+
+
+def stock(venv: VecEnv) -> StockPPO:
+    """Stable-Baselines3's trainer with the same network: ``GraphPolicy`` reads the mask off the observation."""
+    spec = family("job_shop").model(
+        [dispatchgym.load(f"{SIZE}x{SIZE}:0")], family("job_shop").make_options()
+    ).spec  # fmt: skip
+    model = StockPPO(
+        GraphPolicy, venv, n_steps=STEPS // 4 if venv.num_envs >= MANY else STEPS, batch_size=MINIBATCH,
+        n_epochs=1, gamma=1.0, gae_lambda=0.98,
+        learning_rate=1e-3, device="cpu", policy_kwargs={"spec": spec, "network": NETWORK},
+    )  # fmt: skip
+    get = model.rollout_buffer.get
+    model.rollout_buffer.get = lambda size: itertools.islice(get(size), MEASURED)
+    return model
+
+
+@dataclass
+class Case:
+    """One row of the table.
+
+    Attributes:
+        title: of the trainer.
+        batch: environments side by side.
+        make: from the batch to the trainer.
+        best: smallest seconds per decision by clock: rollout, update.
+        processor: the same by processor time of all its processes.
+        failed: why there is no measurement; empty otherwise.
+    """
+
+    title: str
+    batch: int
+    make: object
+    best: dict[str, float] = field(default_factory=dict)
+    processor: dict[str, float] = field(default_factory=dict)
+    failed: str = ""
+    model: object = None
+
+    def measure(self, iterations: int) -> None:
+        """Train for a few iterations and keep the fastest figures; the first round warms up by one iteration."""
+        if self.failed:
+            return
+        try:
+            if self.model is None:
+                self.model = self.make(self.batch)
+                self.model.set_logger(configure(None, []))
+                if self.batch < MANY:
+                    self._learn(1)
+            self._keep(*self._learn(iterations))
+        except (MemoryError, OSError, RuntimeError) as error:
+            self.failed = f"{type(error).__name__}: {error}"[:80]
+
+    def _learn(self, iterations: int):
+        clock = Clock(iterations)
+        try:
+            self.model.learn(10**12, callback=clock, reset_num_timesteps=False)
+        except Enough:
+            pass
+        return clock.wall, clock.cpu, clock.decisions
+
+    def _keep(self, wall: dict, cpu: dict, decisions: dict) -> None:
+        for best, spent in ((self.best, wall), (self.processor, cpu)):
+            rollout, update = spent["rollout"] / decisions["rollout"], spent["update"] / decisions["update"]
+            for part, seconds in (("rollout", rollout), ("update", update), ("both", rollout + EPOCHS * update)):
+                best[part] = min(best.get(part, float("inf")), seconds)
+
+    def close(self) -> None:
+        """Free what it holds."""
+        env = self.model.get_env() if self.model is not None else None
+        self.model = None
+        if env is not None:
+            env.close()
+
+
+class Enough(Exception):
+    """The iterations asked for are done."""
+
+
+class Clock(BaseCallback):
+    """Time of rollouts and of updates, by the clock and by the processor."""
+
+    def __init__(self, iterations: int):
+        super().__init__()
+        self.left = iterations
+        self.wall = {"rollout": 0.0, "update": 0.0}
+        self.cpu = dict(self.wall)
+        self.decisions, self.mark = {"rollout": 0, "update": 0}, None
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        self._count("update")
+        if self.left == 0:
+            raise Enough
+        self.left -= 1
+
+    def _on_rollout_end(self) -> None:
+        self._count("rollout")
+        buffer = self.model.rollout_buffer
+        found = len(buffer) if isinstance(self.model, PPO) else buffer.buffer_size * buffer.n_envs
+        self.decisions["rollout"] += found
+        self.decisions["update"] += found * min(1.0, MEASURED / max(1, round(found / MINIBATCH)))
+
+    def _count(self, part: str) -> None:
+        now = time.perf_counter(), processor_seconds(self.model.env)
+        if self.mark is not None:
+            self.wall[part] += now[0] - self.mark[0]
+            self.cpu[part] += now[1] - self.mark[1]
+        self.mark = now
+
+
+def processor_seconds(env) -> float:
+    """Processor time of this process and of an environment's workers so far."""
+    total = time.process_time()
+    for process in getattr(env, "processes", ()):
+        parts = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+        total += (int(parts[11]) + int(parts[12])) / os.sysconf("SC_CLK_TCK")
+    return total
+
+
+def cases(batches: list[int]) -> list[Case]:
+    """The rows, batch by batch."""
+    rows = []
+    for batch in batches:
+        rows.append(Case("dispatchgym, as presets train (group advantage)", batch, lambda b: ours(b, "group", 1)))
+        rows.append(Case("dispatchgym, GAE and value loss", batch, lambda b: ours(b, "gae", 1)))
+        rows.append(Case("dispatchgym, GAE, 2 threads", batch, lambda b: ours(b, "gae", 2)))
+        rows.append(Case("stock PPO, vector environment", batch, lambda b: stock(Face(b))))
+        if batch <= MOST_SINGLE:
+            rows.append(Case("stock PPO, DummyVecEnv", batch, lambda b: stock(DummyVecEnv([make_env] * b))))
+    rows.append(Case("stock PPO, SubprocVecEnv", WORKERS, lambda b: stock(SubprocVecEnv([make_env] * b))))
+    return rows
+
+
+def markdown(rows: list[Case], rounds: int, load: str) -> str:
+    """The table with what a reader needs to judge it."""
+    packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "stable-baselines3", "warp-lang"))
+    lines = [
+        "# Training: decisions per second",
+        "",
+        f"- {datetime.date.today()}, {processor()}, {os.cpu_count()} cores, load average {load} at the start,"
+        f" {os.getloadavg()[0]:.1f} at the end",
+        f"- {platform.system()} {platform.machine()}, Python {platform.python_version()}, dispatchgym"
+        f" {dispatchgym.__version__}, {packages}; one torch thread",
+        f"- shops of {SIZE} jobs and {SIZE} machines, active schedules, decisions with an alternative only; network of"
+        f" width {NETWORK['width']}, minibatches of {MINIBATCH}, of which {MEASURED} are carried out; best of {rounds}"
+        f" round{'s' if rounds > 1 else ''}, trainers in turn",
+        f"- update: decisions in one pass of gradient steps; both: a rollout and {EPOCHS} passes",
+        "- a core's: decisions per second of processor time, workers included, which other work on the machine hardly"
+        " changes; by clock: per second on the machine as it was; ratio: a core's, both, to the row of the same batch"
+        " that is `dispatchgym, GAE and value loss`, which computes the same losses",
+        "",
+        "| trainer | batch | rollout, a core's | update, a core's | both, a core's | ratio | both, by clock |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    same = {row.batch: row.processor["both"] for row in rows if row.title.endswith("value loss") and not row.failed}
+    for row in rows:
+        if row.failed:
+            lines.append(f"| {row.title} | {row.batch} | failed: {row.failed} | | | | |")
+            continue
+        rates = [f"{1 / row.processor[part]:,.0f}" for part in ("rollout", "update", "both")]
+        base = same.get(row.batch, next(iter(same.values()), None))
+        ratio = f"{base / row.processor['both']:.2f}" if base else "-"
+        lines.append(f"| {row.title} | {row.batch} | {' | '.join(rates)} | {ratio} | {1 / row.best['both']:,.0f} |")
+    return "\n".join(lines) + "\n"
+
+
+def processor() -> str:
+    """The processor's name, as the system gives it."""
+    try:
+        found = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    except OSError:
+        found = []
+    return found[0].partition(":")[2].strip() if found else platform.processor() or platform.machine()
+
+
+def main() -> None:
+    """Measure and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--batches", type=int, nargs="+", default=list(BATCHES), help=f"multiples of {GROUP}")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--out", default=str(Path(__file__).with_name("training.md")), help="- for none")
+    arguments = parser.parse_args()
+    if any(batch < GROUP or batch % GROUP for batch in arguments.batches) or arguments.rounds < 1:
+        parser.error(f"--batches must be multiples of {GROUP} and --rounds at least 1")
+    torch.set_num_threads(1)
+    load, rows = f"{os.getloadavg()[0]:.1f}", cases(arguments.batches)
+    for turn in range(arguments.rounds):
+        for row in rows:
+            print(f"round {turn + 1}: {row.title}, batch {row.batch}", file=sys.stderr, flush=True)
+            row.measure(max(1, 128 // row.batch))
+            if row.batch >= max(BATCHES):
+                row.close()  # made anew in the next round: several of this size at a time would need much memory
+    for row in rows:
+        row.close()
+    text = markdown(rows, arguments.rounds, load)
+    print(text)
+    if arguments.out != "-":
+        Path(arguments.out).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

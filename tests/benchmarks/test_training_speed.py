@@ -1,0 +1,81 @@
+"""The training benchmark's own arithmetic; nothing is timed."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from stable_baselines3.common.logger import configure
+from stable_baselines3.common.vec_env import DummyVecEnv
+
+FILE = Path(__file__).resolve().parents[2] / "benchmarks" / "training.py"
+
+
+@pytest.fixture(scope="module")
+def benchmark():
+    spec = importlib.util.spec_from_file_location("training_speed", FILE)
+    module = sys.modules["training_speed"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    yield module
+    sys.modules.pop("training_speed", None)
+
+
+@pytest.fixture
+def small(benchmark, monkeypatch):
+    for name, value in {"SIZE": 3, "NETWORK": {"width": 8, "heads": 2, "hidden": 8, "layers": 1}, "STEPS": 4}.items():
+        monkeypatch.setattr(benchmark, name, value)
+    monkeypatch.setattr(benchmark, "MINIBATCH", 16)
+    monkeypatch.setattr(benchmark, "MEASURED", 2)
+    return benchmark
+
+
+def test_everybody_trains_the_same_network(small):
+    models = [small.ours(16, "gae", 1), small.stock(small.Face(4)), small.stock(DummyVecEnv([small.make_env] * 2))]
+    shapes = [{name: p.shape for name, p in model.policy.named_parameters()} for model in models]
+    assert shapes[0] == shapes[1] == shapes[2]
+    for model in models:
+        before = [p.detach().clone() for p in model.policy.parameters()]
+        model.set_logger(configure(None, []))
+        clock = small.Clock(1)
+        with pytest.raises(small.Enough):
+            model.learn(10**9, callback=clock, reset_num_timesteps=False)
+        assert clock.decisions["rollout"] > 0 and 0 < clock.decisions["update"] <= clock.decisions["rollout"]
+        assert all(seconds > 0 for spent in (clock.wall, clock.cpu) for seconds in spent.values())
+        assert any(not torch.equal(p, q) for p, q in zip(model.policy.parameters(), before, strict=True))
+
+
+def test_no_more_minibatches_than_said_are_carried_out(small):
+    model = small.ours(64, "group", 1)
+    model.set_logger(configure(None, []))
+    steps, gradient = [], model._gradient
+    model._gradient = lambda batch, *rest: steps.append(len(batch.action)) or gradient(batch, *rest)
+    clock = small.Clock(1)
+    with pytest.raises(small.Enough):
+        model.learn(10**9, callback=clock)
+    assert len(steps) == 2 and clock.decisions["update"] == pytest.approx(sum(steps), rel=0.2)
+    assert clock.decisions["rollout"] > 3 * clock.decisions["update"]
+
+
+def row(benchmark, title: str, batch: int, rollout: float, update: float):
+    case = benchmark.Case(title, batch, None)
+    for spent in ({"rollout": rollout, "update": update}, {"rollout": 2 * rollout, "update": 3 * update}):
+        case._keep(spent, spent, {"rollout": 1.0, "update": 1.0})
+    return case
+
+
+def test_the_table_keeps_the_best_and_compares_within_a_batch(benchmark):
+    rows = [
+        row(benchmark, "dispatchgym, GAE and value loss", 64, 0.001, 0.003),
+        row(benchmark, "stock PPO, DummyVecEnv", 64, 0.011, 0.003),
+        benchmark.Case("stock PPO, DummyVecEnv", 512, None, failed="MemoryError: none left"),
+    ]
+    lines = benchmark.markdown(rows, 2, "0.5").splitlines()
+    assert lines[-3] == "| dispatchgym, GAE and value loss | 64 | 1,000 | 333 | 100 | 1.00 | 100 |"
+    assert lines[-2] == "| stock PPO, DummyVecEnv | 64 | 91 | 333 | 50 | 0.50 | 50 |"
+    assert lines[-1].startswith("| stock PPO, DummyVecEnv | 512 | failed: MemoryError")
+
+
+def test_the_rows_are_by_batch(benchmark):
+    rows = benchmark.cases([64, 4096])
+    assert sum(case.batch == 4096 for case in rows) == 4 and {case.batch for case in rows} == {64, 4096, 8}
