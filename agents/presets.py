@@ -316,7 +316,7 @@ PRESETS["job_shop"]["blocking-6x6"] = _job_shop(
     held_out={"6x6 held out": ["6x6:0-99"], "ft06": ["ft06"]},
     options={"construction": "wait", "buffers": "none"},
     exact=None,
-    reference="fdd/mwkr",
+    reference="mwkr",
 )
 PRESETS["job_shop"]["dynamic-10x5"] = _job_shop(
     "10 jobs that arrive one after the other at 5 machines that break down, times being uncertain",

@@ -2,14 +2,15 @@
 
 A finished job keeps its machine there, so jobs may come to wait for each other for ever. A job *can leave* if all of
 its remaining route is on machines that are empty or its own. A state is *safe* if the jobs inside can be taken out by
-this: whoever can leave is taken out, again and again; if some are left, one of them may move to its next machine, if
-that is empty, and then again whoever can leave is taken out; there are LOOKAHEAD such moves at most. Only moves into
-safe states are offered. It loses nobody:
+this: whoever can leave is taken out, again and again; if some are left, one of them moves to its next machine, if that
+is empty, lowest machine first, and so on; where it leads nowhere, moves are taken back. No more than MOST_MOVES of them
+are tried. Only moves into safe states are offered. It loses nobody:
 
 - With nobody inside, a job that enters has the whole shop to itself, so its move is safe.
 - In a safe state, once the operations that run are over and the machines are up, there is a safe move. If somebody can
   leave, its next move is one: it can leave still, and the others are as they were without it. If nobody can, the first
-  of the moves that were found is one: what it leads to takes one move less. So no deadlock is ever reached.
+  of the moves that led out is one: from there the same ones are tried in the same order, without those that were
+  taken back before it. So no deadlock is ever reached.
 
 Without such moves it is the banker's algorithm (Dijkstra 1965) for sequential resources (Lawley, Reveliotis, Ferreira
 1998); whether all jobs can be completed from a state is NP-complete to decide (Araki, Sugiyama, Kasami and Okui 1977),
@@ -19,7 +20,7 @@ next machine of somebody is empty, or all who are inside wait for a machine that
 
 import warp as wp
 
-from .simulator_live_state import LOOKAHEAD, State
+from .simulator_live_state import MOST_MOVES, State
 
 
 @wp.func
@@ -105,10 +106,11 @@ def is_safe(s: State, i: int, j: int):
         return True
     m = s.machines[s.instance[i]]
     level = int(0)
+    moves = int(0)
     s.tried[i, 0] = 0
-    while level >= 0:
+    while level >= 0 and moves < MOST_MOVES:
         k = s.tried[i, level]
-        if k == m or level == LOOKAHEAD:
+        if k == m:
             level -= 1
             if level >= 0:
                 y = s.moved[i, level]
@@ -117,6 +119,7 @@ def is_safe(s: State, i: int, j: int):
             s.tried[i, level] = k + 1
             if try_move(s, i, level, k):
                 level += 1
+                moves += 1
                 s.tried[i, level] = 0
                 if take_out(s, i, level):
                     return True

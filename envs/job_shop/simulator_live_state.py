@@ -7,8 +7,8 @@ from ..core.fields import COMMON, Field, struct
 UNLIMITED, NONE, SWAP = (wp.constant(kind) for kind in range(3))  # kinds of buffers
 WAITING, RUNNING, INTERRUPTED, DONE = (wp.constant(kind) for kind in range(4))  # kinds of status
 UP, DOWN = (wp.constant(kind) for kind in range(2))  # kinds of mean_time
-LOOKAHEAD = wp.constant(2)  # moves that the safety rule tries
-LEVELS = 3  # states that it looks at, one after the other
+MOST_MOVES = wp.constant(48)  # moves that the safety rule tries
+LEVELS = 49  # states that it looks at, one after the other
 SHUTDOWN = wp.constant(0x73687574)  # tells the draws of shutdowns from all others
 
 FIELDS = (

@@ -18,14 +18,15 @@ from dispatchgym.envs.job_shop.model_live import LiveModel
 from dispatchgym.instances.catalogue import load_many
 
 seeds = st.integers(0, 2**32)
-LOOKAHEAD = 2  # of the safety rule
+MOST_MOVES = 48  # of the safety rule
 
 
-def can_be_emptied(inside: dict[int, tuple[int, ...]], moves: int) -> bool:
-    """Whether jobs can be taken out whose routes are open, ``moves`` moves in between.
+def can_be_emptied(inside: dict[int, tuple[int, ...]], budget: list[int]) -> bool:
+    """Whether jobs can be taken out whose routes are open, with moves in between, lowest machine first.
 
     Args:
         inside: of each job the machine that it holds, and those that it has still to visit.
+        budget: moves that may be tried, in a list that counts them.
     """
     inside = dict(inside)
     while True:
@@ -36,11 +37,15 @@ def can_be_emptied(inside: dict[int, tuple[int, ...]], moves: int) -> bool:
         del inside[out[0]]
     if not inside:
         return True
-    return moves > 0 and any(
-        can_be_emptied({**inside, job: rest}, moves - 1)
-        for job, (own, *rest) in inside.items()
-        if rest[0] == own or rest[0] not in [route[0] for route in inside.values()]
-    )
+    for job in sorted(inside, key=lambda one: inside[one][0]):
+        own, *rest = inside[job]
+        if rest[0] == own or rest[0] not in held:
+            if not budget[0]:
+                return False
+            budget[0] -= 1
+            if can_be_emptied({**inside, job: tuple(rest)}, budget):
+                return True
+    return False
 
 
 class Shop:
@@ -100,7 +105,7 @@ class Shop:
             if other == job or place is not None:
                 rest = self.instance.machine[other, step : self.instance.operations[other]].tolist()
                 inside[other] = tuple(rest if other == job else [place, *rest])
-        return can_be_emptied(inside, LOOKAHEAD)
+        return can_be_emptied(inside, [MOST_MOVES])
 
     def cycles(self) -> dict[int, list[int]]:
         """Jobs that may swap, by the lowest of their machines."""
@@ -378,7 +383,7 @@ def test_safe_states_can_be_completed_and_most_states_that_can_are_safe():
             if len(set(places)) < len(places):
                 continue
             inside = {j: routes[j][step - 1 :] for j, step in enumerate(at) if 0 < step < 3}
-            safe, possible = can_be_emptied(inside, LOOKAHEAD), reachable(routes, at)
+            safe, possible = can_be_emptied(inside, [MOST_MOVES]), reachable(routes, at)
             assert possible or not safe
             counts += [possible, safe]
     assert 0.95 * counts[0] < counts[1]
