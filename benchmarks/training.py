@@ -243,9 +243,9 @@ def markdown(rows: list[Case], rounds: int, load: str) -> str:
         f" width {NETWORK['width']}, minibatches of {MINIBATCH}, of which {MEASURED} are carried out; best of {rounds}"
         f" round{'s' if rounds > 1 else ''}, trainers in turn",
         f"- update: decisions in one pass of gradient steps; both: a rollout and {EPOCHS} passes",
-        "- a core's: decisions per second of processor time, workers included, which other work on the machine hardly"
-        " changes; by clock: per second on the machine as it was; ratio: a core's, both, to the row of the same batch"
-        " that is `dispatchgym, GAE and value loss`, which computes the same losses",
+        "- a core's: decisions per second of processor time, workers included, which other work on the"
+        " machine changes by some 10 %; by clock: per second on the machine as it was; ratio: a core's, both, to the"
+        " row of the same batch that is `dispatchgym, GAE and value loss`, which has a value loss as stock PPO does",
         "",
         "| trainer | batch | rollout, a core's | update, a core's | both, a core's | ratio | both, by clock |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
