@@ -87,7 +87,8 @@ def test_all_rules_are_the_default(call):
     policies = registry.family("job_shop").policies
     shop = registry.instances("4x3:0", "job_shop")[0]
     rules = {name: policy for name, policy in policies.items() if not isinstance(policy, Exact)}
-    expected = [name for name, rule in rules.items() if not hasattr(rule, "accepts") or rule.accepts(shop, None)]
+    options = registry.family("job_shop").make_options()
+    expected = [name for name, rule in rules.items() if not hasattr(rule, "accepts") or rule.accepts(shop, options)]
     assert "edd" not in expected and {"spt", "fdd/mwkr", "random"} <= set(expected)
     assert [Result.from_json(line).policy for line in out.splitlines()] == expected
 

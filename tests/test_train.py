@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from dataclasses import asdict
 
 import pytest
 import torch
@@ -12,10 +13,13 @@ import dispatchgym
 from dispatchgym import train
 from dispatchgym.agents import checkpoint
 from dispatchgym.agents.presets import preset
-from dispatchgym.envs.core.registry import families
+from dispatchgym.envs.core.registry import families, family
 from dispatchgym.envs.core.result import Result
 
 SHORT = "--preset smoke --timesteps 600 --evaluate-every 3 --checkpoint-every 2 --device cpu".split()
+
+
+OPTIONS = asdict(family("job_shop").make_options(construction="0.9"))
 
 
 def run_main(monkeypatch, *words: object) -> int:
@@ -64,7 +68,7 @@ def test_the_configuration_says_everything(finished):
     smoke = preset("job_shop", "smoke")
     assert config["family"] == "job_shop" and config["preset"] == "smoke" and config["timesteps"] == 600
     assert config["stages"] == list(smoke.stages) and config["network"] == smoke.network
-    assert config["options"] == {"construction": "0.9", "forced_moves": True, "observation": "jobs"}
+    assert config["options"] == OPTIONS
     assert config["seed"] == 0 and config["threads"] >= 1 and config["checkpoint_every"] == 2
 
 
@@ -80,7 +84,7 @@ def test_its_results_are_read_back(finished):
     for r in results:
         assert r.samples == (smoke.samples if "best of" in r.policy else 1)
         if r.policy in learned:
-            assert r.options == {"construction": "0.9", "forced_moves": True, "observation": "jobs"}
+            assert r.options == OPTIONS
         elif r.policy != "cp-sat":
             assert r.options["construction"] == "non-delay"
     table = (finished / "table.md").read_text()

@@ -397,9 +397,10 @@ def test_sampled_probabilities_are_those_it_learns_from():
     seen = inputs(simulation.observation, True)
     logits = ppo.policy.network(seen, False)[0].log_softmax(1)
     expected = sample(logits, torch.Generator().manual_seed(0))
-    taken, log_prob, _ = ppo._sample(seen)
+    taken, log_prob, _, entropy = ppo._sample(seen)
     assert torch.equal(taken, expected) and bool(simulation.mask.gather(1, taken.unsqueeze(1)).all())
     assert_close(log_prob, logits.gather(1, taken.unsqueeze(1)).squeeze(1).detach())
+    assert_close(entropy, -(logits.exp() * logits.clamp_min(-1e3)).sum(1).detach())
 
 
 def test_arguments_that_make_no_sense_are_refused():

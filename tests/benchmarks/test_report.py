@@ -91,7 +91,7 @@ def test_our_rows_stand_beside_the_published_ones(report):
 
 
 def test_nothing_is_measured_twice(report, tmp_path, monkeypatch):
-    section = report.Section("job_shop", "main", "tiny", ("3x3:0-1",), ("spt", "fifo"), samples=1)
+    section = report.Section("job_shop", "nobody", "tiny", ("3x3:0-1",), ("spt", "fifo"), samples=1)
     first = report.remembered(section, tmp_path, None, 0)
     assert len(first) == 4 and all(not one.violations for one in first)
     monkeypatch.setattr(report, "measure", lambda *arguments: pytest.fail("measured again"))

@@ -141,7 +141,7 @@ class Requests:
 class FlexibleJobShops:
     """Flexible job shops under every construction."""
 
-    name = "flexible_job_shop"
+    name, kind = "flexible_job_shop", ""
     programs = flexible.PROGRAMS
     bank_field, env_field = "duration", "start"
     optimisation = 0

@@ -238,7 +238,7 @@ def test_models_refuse_what_they_are_not_for(dated):
     [
         ({"quantum": 3}, "quantum 3 says nothing without preemptive"),
         ({"known": "operations"}, "known 'operations' says nothing without preemptive"),
-        ({"reveal": True}, "reveal True says nothing without preemptive"),
+        ({"preemptive": True, "noise": "gamma", "sigma": 0.3}, "preemptive knows no noise gamma"),
         ({"preemptive": True, "construction": "insertion"}, "leave construction at active or non-delay"),
         ({"preemptive": True, "construction": 0.3}, "got 0.3 and 'jobs'"),
         ({"preemptive": True, "observation": "operations"}, "got 'active' and 'operations'"),
