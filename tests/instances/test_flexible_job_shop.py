@@ -16,7 +16,7 @@ FAMILY = "flexible_job_shop"
 
 def test_the_package_ships_its_own_and_knows_the_published_ones():
     assert collection.names() == ("fast-machine", "workshop") == collection.groups()["examples"]
-    rows = collection.manifest()
+    rows = collection.SHELF.manifest
     assert [f"mk{number:02d}" in rows for number in range(1, 16)] == [True] * 15
     for kind in ("edata", "rdata", "vdata"):
         assert all(f"la{number:02d}_{kind}" in rows for number in range(1, 41))
@@ -25,7 +25,7 @@ def test_the_package_ships_its_own_and_knows_the_published_ones():
 
 def test_numbers_agree_with_the_manifest():
     for name in collection.names():
-        shop, row = collection.load(name), collection.manifest()[name]
+        shop, row = collection.load(name), collection.SHELF.manifest[name]
         assert (shop.name, shop.digest, shop.size) == (name, row["digest"], f"{row['jobs']}x{row['machines']}")
         assert collection.find(shop.digest) == name and catalogue.bounds(shop) == collection.bounds(name)
         answer = solve_flexible_job_shop(shop)
@@ -33,7 +33,7 @@ def test_numbers_agree_with_the_manifest():
 
 
 def test_bounds_that_others_published():
-    best = {name: collection.bounds(name) for name in collection.manifest()}
+    best = {name: collection.bounds(name) for name in collection.SHELF.manifest}
     for number, optimum in {1: 40, 2: 26, 3: 204, 4: 60, 5: 172, 6: 57, 7: 139, 8: 523, 9: 307}.items():
         assert (best[f"mk{number:02d}"].lower, best[f"mk{number:02d}"].proven) == (optimum, True)
     assert (best["mk10"].lower, best["mk10"].upper, best["mk10"].proven) == (189, 193, False)
@@ -41,10 +41,10 @@ def test_bounds_that_others_published():
 
 
 def test_a_changed_number_is_noticed(monkeypatch):
-    text = collection._text("workshop.fjs")
-    monkeypatch.setattr(collection, "_text", lambda file: text.replace("1 3 2 4", "1 3 2 5", 1))
+    text = collection.SHELF.text("workshop.fjs")
+    monkeypatch.setattr(collection.SHELF, "text", lambda file: text.replace("1 3 2 4", "1 3 2 5", 1))
     with pytest.raises(InstanceError, match="workshop.fjs was changed"):
-        collection.load.__wrapped__("workshop")
+        collection.SHELF.make("workshop")
 
 
 def test_published_names_are_no_instances_without_their_files():
@@ -66,7 +66,7 @@ def test_published_files_are_recognised_by_their_numbers(tmp_path):
         paths |= {f"{path.stem}_{kind}": path for path in sorted((DATA / "fjsp_hurink" / kind).glob("*.txt"))}
     assert len(paths) == 135
     for name, path in paths.items():
-        shop, row = collection.read(str(path)), collection.manifest()[name]
+        shop, row = collection.read(str(path)), collection.SHELF.manifest[name]
         assert collection.find(shop.digest) == name and shop.size == f"{row['jobs']}x{row['machines']}"
         known = catalogue.bounds(shop)
         assert lower_bound(shop) <= known.lower <= known.upper < shop.longest_work

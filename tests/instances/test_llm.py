@@ -30,7 +30,7 @@ def seconds(played):
 def test_names_and_numbers_agree_with_the_manifest():
     assert llm.names() == NAMES == llm.groups()["examples"]
     for name in llm.names():
-        row, instance = llm.manifest()[name], llm.load(name)
+        row, instance = llm.SHELF.manifest[name], llm.load(name)
         assert instance.name == name and instance.digest == row["digest"] and llm.find(instance.digest) == name
         assert (instance.requests, len(instance.servers)) == (int(row["requests"]), int(row["servers"]))
         bounds = llm.bounds(name)
@@ -83,7 +83,7 @@ def test_presets():
 
 def test_files(tmp_path):
     path = tmp_path / "copy.json"
-    path.write_text(llm._text("hurry.json"))
+    path.write_text(llm.SHELF.text("hurry.json"))
     copy = llm.read(str(path))
     assert copy.digest == llm.load("hurry").digest and llm.find(copy.digest) == "hurry"
     (tmp_path / "trace.csv").write_text("arrived_at,num_prefill_tokens,num_decode_tokens\n0.5,10,3\n")
@@ -91,8 +91,7 @@ def test_files(tmp_path):
 
 
 def test_a_changed_number_is_noticed(monkeypatch):
-    text = llm._text("hurry.json")
-    monkeypatch.setattr(llm, "_text", lambda file: text.replace("10000000", "10000001", 1))
-    llm.manifest()
+    text = llm.SHELF.text("hurry.json")
+    monkeypatch.setattr(llm.SHELF, "text", lambda file: text.replace("10000000", "10000001", 1))
     with pytest.raises(InstanceError, match="hurry.json was changed"):
-        llm.load.__wrapped__("hurry")
+        llm.SHELF.make("hurry")

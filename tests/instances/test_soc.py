@@ -78,7 +78,7 @@ def test_insertion_has_the_ranks_that_make_a_gap():
 def test_names_and_numbers_agree_with_the_manifest():
     assert soc.names() == ("topcuoglu", "arabnejad", "insertion") == soc.groups()["examples"]
     for name in soc.names():
-        row, instance = soc.manifest()[name], soc.load(name)
+        row, instance = soc.SHELF.manifest[name], soc.load(name)
         assert instance.name == name and instance.static
         assert instance.digest == row["digest"]
         assert (instance.tasks, instance.elements) == (int(row["tasks"]), int(row["elements"]))
@@ -107,14 +107,13 @@ def test_presets():
 
 def test_files(tmp_path):
     path = tmp_path / "copy.json"
-    path.write_text(soc._text("insertion.json"))
+    path.write_text(soc.SHELF.text("insertion.json"))
     copy = soc.read(str(path))
     assert copy.digest == soc.load("insertion").digest and soc.find(copy.digest) == "insertion"
 
 
 def test_a_changed_number_is_noticed(monkeypatch):
-    text = soc._text("insertion.json")
-    monkeypatch.setattr(soc, "_text", lambda file: text.replace("[4, 5]", "[4, 6]", 1))
-    soc.manifest()
+    text = soc.SHELF.text("insertion.json")
+    monkeypatch.setattr(soc.SHELF, "text", lambda file: text.replace("[4, 5]", "[4, 6]", 1))
     with pytest.raises(InstanceError, match="insertion.json was changed"):
-        soc.load.__wrapped__("insertion")
+        soc.SHELF.make("insertion")

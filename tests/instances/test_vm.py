@@ -47,7 +47,7 @@ def paths(instance, length):
 def test_names_and_numbers_agree_with_the_manifest():
     assert vm.names() == NAMES == vm.groups()["examples"]
     for name in vm.names():
-        row, instance = vm.manifest()[name], vm.load(name)
+        row, instance = vm.SHELF.manifest[name], vm.load(name)
         assert (instance.name, instance.objective) == (name, "fragment_rate")
         assert instance.digest == row["digest"]
         assert (instance.hosts, instance.vms) == (int(row["hosts"]), int(row["vms"]))
@@ -94,14 +94,13 @@ def test_presets():
 
 def test_files(tmp_path):
     path = tmp_path / "copy.json"
-    path.write_text(vm._text("plateau.json"))
+    path.write_text(vm.SHELF.text("plateau.json"))
     copy = vm.read(str(path))
     assert copy.digest == vm.load("plateau").digest and vm.find(copy.digest) == "plateau"
 
 
 def test_a_changed_number_is_noticed(monkeypatch):
-    text = vm._text("plateau.json")
-    monkeypatch.setattr(vm, "_text", lambda file: text.replace("8192", "8193", 1))
-    vm.manifest()
+    text = vm.SHELF.text("plateau.json")
+    monkeypatch.setattr(vm.SHELF, "text", lambda file: text.replace("8192", "8193", 1))
     with pytest.raises(InstanceError, match="plateau.json was changed"):
-        vm.load.__wrapped__("plateau")
+        vm.SHELF.make("plateau")
