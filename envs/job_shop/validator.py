@@ -1,13 +1,12 @@
 """Judges job shop schedules from the problem statement alone; shares no code with any simulator."""
 
-import numpy as np
-
 from ..core.checking import MAX_MESSAGES as MAX_MESSAGES
-from ..core.checking import listed, overlaps, report
+from ..core.checking import Routes, report
 from ..core.schedule import Schedule, Violation
 from .instance import JobShopInstance
 from .objective import parse_objective
 from .validator_limits import check_setups, check_windows, total_setup_time
+from .validator_live import check_live
 from .validator_preemptive import check_pieces
 
 
@@ -46,20 +45,15 @@ def check(instance: JobShopInstance, schedule: Schedule) -> list[Violation]:
     if schedule.conditions.get("preemptive"):
         return check_pieces(instance, schedule)
     if schedule.conditions:
-        from .validator_live import check_live  # which needs the rules below
-
         return check_live(instance, schedule)
-    job, step = schedule.column("work"), schedule.column("step")
-    known = (job >= 0) & (job < instance.jobs)
-    known[known] = (step[known] >= 0) & (step[known] < instance.operations[job[known]])
-    rows = np.flatnonzero(known)
+    routes = Routes(instance, schedule, instance.duration.shape[1])
     return [
-        *_completeness(instance, schedule, rows, np.flatnonzero(~known)),
-        *_assignment(instance, schedule, rows),
-        *_duration(instance, schedule, rows),
-        *_release(instance, schedule),
-        *_precedence(instance, schedule, rows),
-        *_capacity(instance, schedule),
+        *routes.completeness(),
+        *routes.assignment(instance.machine),
+        *_duration(instance, routes),
+        *routes.release(),
+        *routes.precedence(),
+        *routes.capacity(),
         *(check_setups(instance, schedule) if instance.setup is not None else []),
         *(check_windows(instance, schedule) if instance.windows is not None else []),
     ]
@@ -131,112 +125,14 @@ def _sums_over_jobs(instance: JobShopInstance, completion: dict[int, int]) -> di
     return result
 
 
-def _completeness(
-    instance: JobShopInstance, schedule: Schedule, rows: np.ndarray, unknown: np.ndarray
-) -> list[Violation]:
-    job, step = schedule.column("work"), schedule.column("step")
-    longest = instance.duration.shape[1]
-    times = np.bincount(job[rows] * longest + step[rows], minlength=instance.jobs * longest)
-    expected = (np.arange(longest) < instance.operations[:, None]).ravel()
-
-    def stranger(row: int) -> str:
-        if not 0 <= job[row] < instance.jobs:
-            return f"row {row} names job {job[row]}, but jobs run from 0 to {instance.jobs - 1}"
-        last = instance.operations[job[row]] - 1
-        return f"row {row} names operation {step[row]} of job {job[row]}, whose operations run from 0 to {last}"
-
-    def miscounted(index: int) -> str:
-        name = f"operation {index % longest} of job {index // longest}"
-        return f"{name} is missing" if times[index] == 0 else f"{name} appears {times[index]} times"
-
-    # strangers first, in one count with the rest: the limit holds for the rule as a whole
-    wrong = np.flatnonzero(expected & (times != 1))
-    both = np.concatenate([unknown, wrong + len(schedule)])
-    return report(
-        "completeness", both, lambda at: stranger(at) if at < len(schedule) else miscounted(at - len(schedule))
-    )
-
-
-def _assignment(instance: JobShopInstance, schedule: Schedule, rows: np.ndarray) -> list[Violation]:
-    job, step, resource = (schedule.column(name) for name in ("work", "step", "resource"))
-    wrong = (resource < 0) | (resource >= instance.machines)
-    required = np.full(len(schedule), -1, dtype=np.int64)
-    required[rows] = instance.machine[job[rows], step[rows]]
-    wrong[rows] = resource[rows] != required[rows]
-
-    def message(row: int) -> str:
-        text = f"operation {step[row]} of job {job[row]} is on machine {resource[row]}"
-        if required[row] >= 0:
-            text += f" but belongs on machine {required[row]}"
-        if not 0 <= resource[row] < instance.machines:
-            text += f" (machines run from 0 to {instance.machines - 1})"
-        return text
-
-    return report("assignment", np.flatnonzero(wrong), message)
-
-
-def _duration(instance: JobShopInstance, schedule: Schedule, rows: np.ndarray) -> list[Violation]:
-    job, step, start, end = (schedule.column(name) for name in ("work", "step", "start", "end"))
-    needed = instance.duration[job[rows], step[rows]]
+def _duration(instance: JobShopInstance, routes: Routes) -> list[Violation]:
+    rows, start, end = routes.rows, routes.start, routes.end
+    needed = instance.duration[routes.job[rows], routes.step[rows]]
     # a difference of 64-bit numbers may wrap around, but never onto a duration while end >= start
     wrong = (end[rows] < start[rows]) | (end[rows] - start[rows] != needed)
 
     def message(row: int) -> str:
-        took, should = int(end[row]) - int(start[row]), instance.duration[job[row], step[row]]
-        return (
-            f"operation {step[row]} of job {job[row]} runs from {start[row]} to {end[row]}, "
-            f"that is {took} instead of {should}"
-        )
+        took, should = int(end[row]) - int(start[row]), instance.duration[routes.job[row], routes.step[row]]
+        return f"{routes.name(row)} runs from {start[row]} to {end[row]}, that is {took} instead of {should}"
 
     return report("duration", rows[wrong], message)
-
-
-def _release(instance: JobShopInstance, schedule: Schedule) -> list[Violation]:
-    job, step, start = (schedule.column(name) for name in ("work", "step", "start"))
-    named = (job >= 0) & (job < instance.jobs)
-    earliest = np.zeros(len(schedule), dtype=np.int64)
-    earliest[named] = np.maximum(instance.release[job[named]], 0)
-
-    def message(row: int) -> str:
-        limit = f"the release of the job at {earliest[row]}" if earliest[row] > 0 else "time 0"
-        return f"operation {step[row]} of job {job[row]} starts at {start[row]}, before {limit}"
-
-    return report("release", np.flatnonzero(start < earliest), message)
-
-
-def _precedence(instance: JobShopInstance, schedule: Schedule, rows: np.ndarray) -> list[Violation]:
-    job, step, start, end = (schedule.column(name) for name in ("work", "step", "start", "end"))
-    longest = instance.duration.shape[1]
-    # one entry for each operation that is there; of duplicates the widest claim counts
-    operation, place = np.unique(job[rows] * longest + step[rows], return_inverse=True)
-    first_start = np.full(len(operation), np.iinfo(np.int64).max)
-    last_end = np.full(len(operation), np.iinfo(np.int64).min)
-    np.minimum.at(first_start, place, start[rows])
-    np.maximum.at(last_end, place, end[rows])
-    same_job = operation[1:] // longest == operation[:-1] // longest
-    early = same_job & (first_start[1:] < last_end[:-1])
-
-    def message(index: int) -> str:
-        (of_job, before), after = divmod(operation[index], longest), operation[index + 1] % longest
-        return (
-            f"operation {after} of job {of_job} starts at {first_start[index + 1]}, "
-            f"before its operation {before} ends at {last_end[index]}"
-        )
-
-    return report("precedence", np.flatnonzero(early), message)
-
-
-def _capacity(instance: JobShopInstance, schedule: Schedule) -> list[Violation]:
-    resource = schedule.column("resource")
-    rows = np.flatnonzero((resource >= 0) & (resource < instance.machines))
-    total, pairs = overlaps(rows, resource, schedule.column("start"), schedule.column("end"))
-    return listed("capacity", total, (_overlap(schedule, earlier, later) for earlier, later in pairs))
-
-
-def _overlap(schedule: Schedule, earlier: int, later: int) -> str:
-    job, step, machine, start, end = schedule.entries[earlier].tolist()
-    other_job, other_step, _, other_start, other_end = schedule.entries[later].tolist()
-    return (
-        f"machine {machine} runs operation {step} of job {job} from {start} to {end} "
-        f"and operation {other_step} of job {other_job} from {other_start} to {other_end}"
-    )

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from ..core.checking import Routes
 from ..core.schedule import Schedule
 from .conditions import Conditions
 from .instance import JobShopInstance
@@ -15,8 +16,7 @@ class Claim:
     """What a live schedule claims, operation by operation; of rows that name none nothing is kept.
 
     Attributes:
-        rows: numbers of the rows that name an operation of the instance.
-        strangers: numbers of the others.
+        routes: the rows, and what holds for them in any shop.
         job, step: (M,) int64, the operations that are there, by job and step.
         machine: (M,) int64, where the first piece runs; -1 where that is no machine, or pieces are on different ones.
         first, last: (M,) int64, the earliest start and the latest end of its pieces.
@@ -34,14 +34,12 @@ class Claim:
     """
 
     def __init__(self, instance: JobShopInstance, schedule: Schedule, conditions: Conditions, actual: np.ndarray):
-        self.instance, self.schedule, self.conditions = instance, schedule, conditions
-        job, step, resource = (schedule.column(name) for name in ("work", "step", "resource"))
-        start, end = schedule.column("start"), schedule.column("end")
-        known = (job >= 0) & (job < instance.jobs)
-        known[known] = (step[known] >= 0) & (step[known] < instance.operations[job[known]])
-        self.rows, self.strangers = np.flatnonzero(known), np.flatnonzero(~known)
-        rows = self.rows[np.lexsort((end[self.rows], start[self.rows], step[self.rows], job[self.rows]))]
+        self.instance, self.conditions = instance, conditions
         longest = instance.duration.shape[1]
+        self.routes = Routes(instance, schedule, longest)
+        job, step, resource, start, end = schedule.entries.T
+        rows = self.routes.rows
+        rows = rows[np.lexsort((end[rows], start[rows], step[rows], job[rows]))]
         key, begin, of = np.unique(job[rows] * longest + step[rows], return_index=True, return_inverse=True)
         self.job, self.step = key // longest, key % longest
         self.lead = rows[begin]

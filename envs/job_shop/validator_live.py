@@ -8,7 +8,6 @@ import numpy as np
 
 from ..core.checking import listed, overlaps, report
 from ..core.schedule import Schedule, Violation
-from . import validator as classic
 from .conditions import Conditions
 from .instance import JobShopInstance
 from .validator_claim import FOREVER, Claim
@@ -49,13 +48,12 @@ def check_live(instance: JobShopInstance, schedule: Schedule) -> list[Violation]
     """
     conditions = Conditions.read(schedule.conditions)
     claim = Claim(instance, schedule, conditions, actual_times(instance, conditions))
-    counted = claim.lead if conditions.uptime else claim.rows
     return [
-        *classic._completeness(instance, schedule, counted, claim.strangers),
-        *classic._assignment(instance, schedule, claim.rows),
+        *claim.routes.completeness(claim.lead if conditions.uptime else None),
+        *claim.routes.assignment(instance.machine),
         *_duration(claim),
-        *classic._release(instance, schedule),
-        *classic._precedence(instance, schedule, claim.rows),
+        *claim.routes.release(),
+        *claim.routes.precedence(),
         *(_shutdowns(claim, Shutdowns(instance, conditions)) if conditions.uptime else ()),
         *_capacity(claim),
         *(_blocking(claim) if conditions.blocking else ()),

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..core.checking import listed, overlaps, report
+from ..core.checking import Routes, listed, report
 from ..core.schedule import Schedule, Violation
 from .instance import JobShopInstance
 
@@ -28,24 +28,15 @@ def check_pieces(instance: JobShopInstance, schedule: Schedule) -> list[Violatio
     Returns:
         Every violation, in words, as ``check`` of ``validator.py``.
     """
-    job, step = schedule.column("work"), schedule.column("step")
-    known = (job >= 0) & (job < instance.jobs)
-    known[known] = (step[known] >= 0) & (step[known] < instance.operations[job[known]])
-    rows = np.flatnonzero(known)
+    routes = Routes(instance, schedule, instance.duration.shape[1])
     return [
-        *_strangers(instance, schedule, np.flatnonzero(~known)),
-        *_operations(instance, schedule, rows),
-        *_starts(instance, schedule, rows),
-        *_capacity(instance, schedule),
+        *report(
+            "completeness", routes.strangers, lambda row: f"row {row} names {routes.name(row)}, which there is not"
+        ),
+        *_operations(instance, schedule, routes.rows),
+        *_starts(instance, schedule, routes.rows),
+        *routes.capacity(),
     ]
-
-
-def _strangers(instance: JobShopInstance, schedule: Schedule, rows: np.ndarray) -> list[Violation]:
-    def message(row: int) -> str:
-        job, step = schedule.entries[row, :2].tolist()
-        return f"row {row} names operation {step} of job {job}, which there is not"
-
-    return report("completeness", rows, message)
 
 
 def _operations(instance: JobShopInstance, schedule: Schedule, rows: np.ndarray) -> list[Violation]:
@@ -98,20 +89,3 @@ def _starts(instance: JobShopInstance, schedule: Schedule, rows: np.ndarray) -> 
                 f"{ends[job, step]}"
             )
     return listed("release", len(early), early) + listed("precedence", len(before), before)
-
-
-def _capacity(instance: JobShopInstance, schedule: Schedule) -> list[Violation]:
-    machine = schedule.column("resource")
-    rows = np.flatnonzero((machine >= 0) & (machine < instance.machines))
-    total, pairs = overlaps(rows, machine, schedule.column("start"), schedule.column("end"))
-
-    def messages():
-        for earlier, later in pairs:
-            job, step, where, start, end = schedule.entries[earlier].tolist()
-            other_job, other_step, _, other_start, other_end = schedule.entries[later].tolist()
-            yield (
-                f"machine {where} runs operation {step} of job {job} from {start} to {end} "
-                f"and operation {other_step} of job {other_job} from {other_start} to {other_end}"
-            )
-
-    return listed("capacity", total, messages())

@@ -396,7 +396,6 @@ def test_it_imports_no_simulator():
     imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     imported |= {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
     assert imported == {
-        "numpy",
         "core.checking",
         "core.schedule",
         "instance",
