@@ -1,7 +1,6 @@
 """The live job shop as the core sees it: what its model adds to, and changes of, that of the classic one."""
 
 import math
-from dataclasses import asdict
 
 import numpy as np
 
@@ -204,4 +203,4 @@ class LiveModel(Model):
 
     def _conditions(self, key: dict[str, int]) -> dict[str, object]:
         names = ("buffers", "uptime", "repair", "interrupted", "noise", "sigma")
-        return asdict(Conditions(**{name: getattr(self.options, name) for name in names}, **key))
+        return Conditions(**{name: getattr(self.options, name) for name in names}, **key).as_dict()

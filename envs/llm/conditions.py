@@ -1,11 +1,10 @@
 """The conditions a schedule was made under: what servers do with their memory, and what it claims of their work."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Self
+from dataclasses import dataclass
 
 import numpy as np
 
+from ..core.conditions import Readable, choice, flag, integer
 from ..core.errors import ScheduleError
 from .fields import MAX_SERVERS
 from .profiles import profiles
@@ -17,7 +16,7 @@ MAX_TOTAL = 2**63 - 1
 
 
 @dataclass(frozen=True)
-class Conditions:
+class Conditions(Readable):
     """What must be known, besides the instance, to replay a schedule, and what the schedule claims of each server.
 
     Attributes:
@@ -48,54 +47,17 @@ class Conditions:
 
     def __post_init__(self):
         if not (isinstance(self.profile, str) and self.profile.endswith(".toml")):
-            _known("profile", self.profile, ("", *profiles()))
-        _known("victim", self.victim, VICTIMS)
+            choice("profile", self.profile, ("", *profiles()))
+        choice("victim", self.victim, VICTIMS)
         for key, highest in HIGHEST.items():
-            object.__setattr__(self, key, _integer(key, getattr(self, key), highest))
-        if not isinstance(self.prefix_cache, bool | np.bool_):
-            raise ScheduleError(f"condition 'prefix_cache' must be True or False, got {_short(self.prefix_cache)}")
-        object.__setattr__(self, "prefix_cache", bool(self.prefix_cache))
+            self.settle(key, integer(key, getattr(self, key), 0, highest))
+        self.settle("prefix_cache", flag("prefix_cache", self.prefix_cache))
         for key in TOTALS:
-            object.__setattr__(self, key, _integers(key, getattr(self, key)))
-
-    @classmethod
-    def read(cls, conditions: "Mapping[str, object] | Conditions | None") -> Self:
-        """Read the conditions of a schedule; what is not said has its default.
-
-        Args:
-            conditions: values by the names of the attributes, as in ``Schedule.conditions``.
-
-        Raises:
-            ScheduleError: when a name is not known or a value is outside of what it accepts, naming it.
-        """
-        if isinstance(conditions, cls):
-            return conditions
-        if conditions is None:
-            return cls()
-        if not isinstance(conditions, Mapping):
-            raise ScheduleError(f"conditions must be a dictionary, got {type(conditions).__name__}")
-        known = [field.name for field in fields(cls)]
-        for key in conditions:
-            if key not in known:
-                raise ScheduleError(f"unknown condition {_short(key)}; known: {', '.join(known)}")
-        return cls(**conditions)
+            self.settle(key, _integers(key, getattr(self, key)))
 
     def as_dict(self) -> dict[str, object]:
         """The same as plain Python values, for ``Schedule.conditions`` and for JSON; totals are lists."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
-
-
-def _known(key: str, value, known: tuple[str, ...]) -> None:
-    if not isinstance(value, str) or value not in known:
-        names = ", ".join(name or "''" for name in known)
-        raise ScheduleError(f"condition {key!r} must be one of {names}, got {_short(value)}")
-
-
-def _integer(key: str, value, highest: int) -> int:
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not whole or not 0 <= value <= highest:
-        raise ScheduleError(f"condition {key!r} must be an integer from 0 to {highest}, got {_short(value)}")
-    return int(value)
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in super().as_dict().items()}
 
 
 def _integers(key: str, values) -> tuple[int, ...]:
@@ -106,9 +68,4 @@ def _integers(key: str, values) -> tuple[int, ...]:
             f"condition {key!r} must be a list of at most {MAX_SERVERS} integers, one for each server, "
             f"got {type(values).__name__}"
         )
-    return tuple(_integer(key, value, MAX_TOTAL) for value in values)
-
-
-def _short(value) -> str:
-    # to print an integer of more than 4300 digits is an error in itself
-    return "a huge number" if isinstance(value, int) and abs(value) >= 2**64 else f"{value!r:.80}"
+    return tuple(integer(key, value, 0, MAX_TOTAL) for value in values)
