@@ -15,6 +15,7 @@ import warp as wp
 
 from .errors import OptionError
 from .fields import DTYPES, Field
+from .rng import next_instance
 from .twin import Twin
 
 
@@ -55,7 +56,6 @@ class Program:
         fields: the declaration of the state.
         state: the Warp struct made from the fields.
         reset, step, observe: Warp functions ``(s, i)``, ``(s, i, action)`` and ``(s, i)``.
-        next_instance: Warp function ``(s, i) -> int``, the bank index of the episode that begins.
     """
 
     name: str
@@ -64,7 +64,6 @@ class Program:
     reset: object
     step: object
     observe: object
-    next_instance: object
 
 
 @functools.cache
@@ -76,9 +75,7 @@ def kernels(program: Program) -> dict[str, wp.Kernel]:
         episode has ended); the same without: ``begin``, ``step`` and ``renew``; and ``observe`` alone.
     """
     module = f"dispatchgym_{program.name}"
-    State, reset, step, observe, next_instance = (
-        program.state, program.reset, program.step, program.observe, program.next_instance,
-    )  # fmt: skip
+    State, reset, step, observe = program.state, program.reset, program.step, program.observe
 
     def kernel(name):
         return wp.kernel(module=module, name=f"{module}_{name}", enable_backward=False)

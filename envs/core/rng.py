@@ -5,6 +5,8 @@ the same world, and the plain-Python twin, the CPU and the GPU produce the same 
 function is the 32-bit finaliser of Chris Wellons' hash prospector ("lowbias32", 2018).
 """
 
+from typing import Any
+
 import warp as wp
 
 
@@ -55,3 +57,10 @@ def instance_of(seed: int, group: int, groups: int, episode: int, instances: int
         return random_below(instances, seed, group, episode, 0)
     walked = wp.int64(episode % instances) * wp.int64(groups % instances) + wp.int64(group)
     return int(walked % wp.int64(instances))
+
+
+@wp.func
+def next_instance(s: Any, i: int):
+    """Bank index of the episode that environment i of a simulator's state begins."""
+    groups = (s.environments + s.group - 1) // s.group
+    return instance_of(s.seed[0], i // s.group, groups, s.episode[i], s.instances, s.shuffled)

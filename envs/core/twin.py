@@ -10,6 +10,8 @@ import types
 import numpy as np
 import warp as wp
 
+from .rng import next_instance
+
 
 def _extreme(pick):
     def bounded(*values):
@@ -76,7 +78,7 @@ class Twin:
         self._reset = twin(program.reset, memo)
         self._step = twin(program.step, memo)
         self._observe = twin(program.observe, memo)
-        self._next = twin(program.next_instance, memo)
+        self._next = twin(next_instance, memo)
 
     def __len__(self) -> int:
         return len(self.state.instance)

@@ -19,7 +19,6 @@ PROGRAM = Program(
     reset=simulator.reset,
     step=simulator.step,
     observe=observe_candidates.observe,
-    next_instance=simulator.next_instance,
 )
 
 PROGRAMS = {"pairs": PROGRAM}

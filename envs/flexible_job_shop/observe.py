@@ -9,7 +9,7 @@ that of the reward.
 
 import warp as wp
 
-from ..core.features import clip
+from ..core.features import clear_graph, clip, hide_edge
 from ..core.graph import Feature
 from .simulator_state import LATEST, LOAD, State
 
@@ -76,58 +76,9 @@ CONTEXT = (
 
 
 @wp.func
-def hide_candidates(s: State, i: int):
-    """Blank all actions."""
-    a = int(0)
-    f = int(0)
-    while a < s.candidate.shape[1]:
-        s.candidate[i, a, 0] = wp.int64(s.work.shape[1])
-        s.candidate[i, a, 1] = wp.int64(s.resource.shape[1])
-        f = int(0)
-        while f < s.candidate_attr.shape[2]:
-            s.candidate_attr[i, a, f] = 0.0
-            f += 1
-        a += 1
-
-
-@wp.func
-def hide_edge(s: State, i: int, e: int):
-    """Make edge e padding."""
-    s.assignment[i, 0, e] = wp.int64(s.work.shape[1])
-    s.assignment[i, 1, e] = wp.int64(s.resource.shape[1])
-    f = int(0)
-    while f < s.assignment_attr.shape[2]:
-        s.assignment_attr[i, e, f] = 0.0
-        f += 1
-
-
-@wp.func
 def clear(s: State, i: int):
     """Blank the observation: another instance was shown before, or the episode is over."""
-    n = int(0)
-    f = int(0)
-    while n < s.work.shape[1]:
-        f = int(0)
-        while f < s.work.shape[2]:
-            s.work[i, n, f] = 0.0
-            f += 1
-        n += 1
-    n = int(0)
-    while n < s.resource.shape[1]:
-        f = int(0)
-        while f < s.resource.shape[2]:
-            s.resource[i, n, f] = 0.0
-            f += 1
-        n += 1
-    f = int(0)
-    while f < s.context.shape[1]:
-        s.context[i, f] = 0.0
-        f += 1
-    hide_candidates(s, i)
-    n = int(0)
-    while n < s.assignment.shape[2]:
-        hide_edge(s, i, n)
-        n += 1
+    clear_graph(s, i)
     s.stale[i] = 0
 
 

@@ -2,8 +2,8 @@
 
 import warp as wp
 
-from ..core.features import clip
-from .observe import clear, first_of, hide_candidates, show_job, show_machine, survey
+from ..core.features import clip, hide_candidates
+from .observe import clear, first_of, show_job, show_machine, survey
 from .simulator import starts_later
 from .simulator_state import State
 

@@ -21,15 +21,7 @@ shortest (rounded up). With operations committed it only grows, and when all are
 
 import warp as wp
 
-from ..core.rng import instance_of
 from .simulator_state import ALTERNATIVES, LATEST, LEAST, LOAD, MEAN, NUMBER, ONLY, SHORTEST, State
-
-
-@wp.func
-def next_instance(s: State, i: int):
-    """Bank index of the episode that environment i begins."""
-    groups = (s.environments + s.group - 1) // s.group
-    return instance_of(s.seed[0], i // s.group, groups, s.episode[i], s.instances, s.shuffled)
 
 
 @wp.func

@@ -26,7 +26,6 @@ PROGRAM = Program(
     reset=simulator_live.reset,
     step=simulator_live.step,
     observe=observe_live.observe,
-    next_instance=simulator_live.next_instance,
 )
 MOST_TRIES = 4  # an operation that begins anew may take so many times the mean time between shutdowns
 LATEST = 2**30  # nothing ends as late as this

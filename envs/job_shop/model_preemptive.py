@@ -20,7 +20,6 @@ PROGRAM = Program(
     reset=simulator_preemptive.reset,
     step=simulator_preemptive.step,
     observe=observe_preemptive.observe,
-    next_instance=simulator_preemptive.next_instance,
 )
 _BANK_SHAPES = {field.name: field.shape[1:] for field in FIELDS if field.shape[:1] == ("bank",)}
 MAX_PIECES = 1_000_000

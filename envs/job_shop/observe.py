@@ -9,7 +9,7 @@ still to come.
 
 import warp as wp
 
-from ..core.features import clip
+from ..core.features import clear_graph, clip, hide_edge
 from ..core.graph import Feature
 from .observe_costs import show_candidate_costs, show_context_costs, show_job_costs
 from .observe_limits import show_job_setup, show_limits
@@ -78,31 +78,10 @@ CONTEXT = (
 @wp.func
 def clear(s: State, i: int):
     """Blank the observation: another instance was shown before."""
-    for w in range(s.work.shape[1]):
-        for f in range(s.work.shape[2]):
-            s.work[i, w, f] = 0.0
-    for r in range(s.resource.shape[1]):
-        for f in range(s.resource.shape[2]):
-            s.resource[i, r, f] = 0.0
-    for a in range(s.candidate.shape[1]):
-        s.candidate[i, a, 0] = wp.int64(s.work.shape[1])
-        s.candidate[i, a, 1] = wp.int64(s.resource.shape[1])
-        for f in range(s.candidate_attr.shape[2]):
-            s.candidate_attr[i, a, f] = 0.0
-    for e in range(s.assignment.shape[2]):
-        hide_edge(s, i, e)
+    clear_graph(s, i)
     for j in range(s.shown.shape[1]):
         s.shown[i, j] = 0
     s.stale[i] = 0
-
-
-@wp.func
-def hide_edge(s: State, i: int, e: int):
-    """Make edge e padding."""
-    s.assignment[i, 0, e] = wp.int64(s.work.shape[1])
-    s.assignment[i, 1, e] = wp.int64(s.resource.shape[1])
-    for f in range(s.assignment_attr.shape[2]):
-        s.assignment_attr[i, e, f] = 0.0
 
 
 @wp.func

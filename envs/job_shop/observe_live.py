@@ -8,7 +8,7 @@ operation stays until its job leaves the machine.
 
 import warp as wp
 
-from ..core.features import clip
+from ..core.features import clear_graph, clip, hide_edge
 from .observe_costs import show_context_costs, show_job_costs
 from .observe_live_choice import show_candidates
 from .simulator_live import is_known
@@ -18,54 +18,13 @@ from .simulator_state import WAITING as WAITING_JOBS
 
 
 @wp.func
-def hide_edge(s: State, i: int, e: int):
-    """Make edge e padding."""
-    s.assignment[i, 0, e] = wp.int64(s.work.shape[1])
-    s.assignment[i, 1, e] = wp.int64(s.resource.shape[1])
-    f = int(0)
-    while f < s.assignment_attr.shape[2]:
-        s.assignment_attr[i, e, f] = 0.0
-        f += 1
-
-
-@wp.func
 def clear(s: State, i: int):
     """Blank the observation."""
-    w = int(0)
-    while w < s.work.shape[1]:
-        f = int(0)
-        while f < s.work.shape[2]:
-            s.work[i, w, f] = 0.0
-            f += 1
-        w += 1
-    r = int(0)
-    while r < s.resource.shape[1]:
-        f = int(0)
-        while f < s.resource.shape[2]:
-            s.resource[i, r, f] = 0.0
-            f += 1
-        r += 1
-    a = int(0)
-    while a < s.candidate.shape[1]:
-        s.candidate[i, a, 0] = wp.int64(s.work.shape[1])
-        s.candidate[i, a, 1] = wp.int64(s.resource.shape[1])
-        f = int(0)
-        while f < s.candidate_attr.shape[2]:
-            s.candidate_attr[i, a, f] = 0.0
-            f += 1
-        a += 1
-    e = int(0)
-    while e < s.assignment.shape[2]:
-        hide_edge(s, i, e)
-        e += 1
+    clear_graph(s, i)
     j = int(0)
     while j < s.shown.shape[1]:
         s.shown[i, j] = -1
         j += 1
-    f = int(0)
-    while f < s.context.shape[1]:
-        s.context[i, f] = 0.0
-        f += 1
     s.stale[i] = 0
 
 

@@ -2,21 +2,10 @@
 
 import warp as wp
 
-from ..core.features import clip
+from ..core.features import clip, hide_candidate
 from .observe_costs import completion_at, price_per_time, price_when_late, show_candidate_costs
 from .simulator_live_state import INTERRUPTED, RUNNING, SWAP, State
 from .simulator_state import DUE, LATEST, WAITING_WORK
-
-
-@wp.func
-def blank(s: State, i: int, a: int):
-    """Action a is not offered."""
-    s.candidate[i, a, 0] = wp.int64(s.work.shape[1])
-    s.candidate[i, a, 1] = wp.int64(s.resource.shape[1])
-    f = int(0)
-    while f < s.candidate_attr.shape[2]:
-        s.candidate_attr[i, a, f] = 0.0
-        f += 1
 
 
 @wp.func
@@ -91,7 +80,7 @@ def show_swaps(s: State, i: int, longest: int, bound: int, largest: int, by_p: f
             if s.costs == 1:
                 show_swap_costs(s, i, a, j, by_p)
         else:
-            blank(s, i, a)
+            hide_candidate(s, i, a)
         k += 1
     return count
 
@@ -149,7 +138,7 @@ def show_candidates(s: State, i: int, bound: int, largest: int, by_p: float, by_
             show_move(s, i, j, j, others, longest, bound, by_p, by_left)
             show_next(s, i, j, j, largest, by_p)
         else:
-            blank(s, i, j)
+            hide_candidate(s, i, j)
         j += 1
     if s.costs == 1:
         show_candidate_costs(s, i, 13, by_p)

@@ -7,7 +7,7 @@ not there. Nothing shown depends on what is not known.
 
 import warp as wp
 
-from ..core.features import clip
+from ..core.features import clear_graph, clip
 from ..core.graph import Feature
 from .simulator_preemptive import is_known, next_release
 from .simulator_preemptive_state import State
@@ -68,35 +68,6 @@ def mean_known(s: State, i: int):
                 o += 1
         j += 1
     return wp.max(float(total) / float(wp.max(count, 1)), 1.0)
-
-
-@wp.func
-def clear(s: State, i: int):
-    """Blank the observation."""
-    r = int(0)
-    while r < s.work.shape[1]:
-        f = int(0)
-        while f < s.work.shape[2]:
-            s.work[i, r, f] = 0.0
-            f += 1
-        s.assignment[i, 0, r] = wp.int64(s.work.shape[1])
-        s.assignment[i, 1, r] = wp.int64(s.resource.shape[1])
-        s.assignment_attr[i, r, 0] = 0.0
-        s.candidate[i, r, 0] = wp.int64(s.work.shape[1])
-        s.candidate[i, r, 1] = wp.int64(s.resource.shape[1])
-        f = int(0)
-        while f < s.candidate_attr.shape[2]:
-            s.candidate_attr[i, r, f] = 0.0
-            f += 1
-        r += 1
-    f = int(0)
-    while f < s.context.shape[1]:
-        s.context[i, f] = 0.0
-        f += 1
-    f = int(0)
-    while f < s.resource.shape[2]:
-        s.resource[i, 0, f] = 0.0
-        f += 1
 
 
 @wp.func
@@ -163,7 +134,7 @@ def show_candidates(s: State, i: int, by_p: float):
 @wp.func
 def observe(s: State, i: int):
     """Write environment i's observation."""
-    clear(s, i)
+    clear_graph(s, i)
     if s.terminated[i] == wp.int8(1):
         return
     b = s.instance[i]

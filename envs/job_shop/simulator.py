@@ -18,18 +18,10 @@ load and the smallest tail; with operations committed it only grows, and when al
 
 import warp as wp
 
-from ..core.rng import instance_of
 from .simulator_cost import account, begin_costs, reward_of_cost
 from .simulator_limits import begin_limits, bound_through, choose_limited, set_up, when_open
 from .simulator_state import COUNT, END, LATEST, LEAST_TAIL, LOAD, NODE, START, State
 from .simulator_wait import choose_now, put_off
-
-
-@wp.func
-def next_instance(s: State, i: int):
-    """Bank index of the episode that environment i begins."""
-    groups = (s.environments + s.group - 1) // s.group
-    return instance_of(s.seed[0], i // s.group, groups, s.episode[i], s.instances, s.shuffled)
 
 
 @wp.func

@@ -15,19 +15,11 @@ of the makespan Taillard's bound (1993); of jobs that are unknown at first it co
 
 import warp as wp
 
-from ..core.rng import instance_of
 from .simulator_cost import cost_at
 from .simulator_live_choice import has_future, is_stuck, offer, offers_something_new
 from .simulator_live_state import INTERRUPTED, RUNNING, SWAP, WAITING, State
 from .simulator_live_time import begin, begin_spans, learn_of, least_cost, pass_time, release_jobs
 from .simulator_state import DUE, LATEST, LEAST_TAIL, WEIGHT
-
-
-@wp.func
-def next_instance(s: State, i: int):
-    """Bank index of the episode that environment i begins."""
-    groups = (s.environments + s.group - 1) // s.group
-    return instance_of(s.seed[0], i // s.group, groups, s.episode[i], s.instances, s.shuffled)
 
 
 @wp.func

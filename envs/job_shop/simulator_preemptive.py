@@ -12,16 +12,8 @@ total flow time a step thus costs the time that passed for each other job that w
 
 import warp as wp
 
-from ..core.rng import instance_of
 from .simulator_preemptive_state import END, JOB, START, STEP, State
 from .simulator_state import DUE, FLOW, LATE, LATEST, TARDY, WEIGHT
-
-
-@wp.func
-def next_instance(s: State, i: int):
-    """Bank index of the episode that environment i begins."""
-    groups = (s.environments + s.group - 1) // s.group
-    return instance_of(s.seed[0], i // s.group, groups, s.episode[i], s.instances, s.shuffled)
 
 
 @wp.func

@@ -22,7 +22,6 @@ PROGRAM = Program(
     reset=simulator.reset,
     step=simulator.step,
     observe=observe.observe,
-    next_instance=simulator.next_instance,
 )
 PROGRAMS = {"llm": PROGRAM}  # one for every option
 

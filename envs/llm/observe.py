@@ -5,7 +5,7 @@ Logarithms are those of ``log2_of``, exact on every device; times are in seconds
 
 import warp as wp
 
-from ..core.features import clip
+from ..core.features import clip, hide_edge
 from ..core.graph import Feature
 from .simulator_batch import emitted_by
 from .simulator_estimate import answer_left, free_thousandths, log2_of
@@ -202,15 +202,6 @@ def show_edge(s: State, i: int, w: int, r: int, runs: int, hit: float, wait: flo
     s.assignment_attr[i, e, 0] = float(runs)
     s.assignment_attr[i, e, 1] = hit
     s.assignment_attr[i, e, 2] = wait
-
-
-@wp.func
-def hide_edge(s: State, i: int, e: int):
-    """No edge."""
-    s.assignment[i, 0, e] = wp.int64(s.work.shape[1])
-    s.assignment[i, 1, e] = wp.int64(s.resource.shape[1])
-    for k in range(s.assignment_attr.shape[2]):
-        s.assignment_attr[i, e, k] = 0.0
 
 
 @wp.func

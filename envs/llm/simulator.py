@@ -12,7 +12,6 @@ time, exactly.
 
 import warp as wp
 
-from ..core.rng import instance_of
 from .simulator_batch import charge_everybody
 from .simulator_choice import offer_nothing, offer_requests
 from .simulator_estimate import hit_tokens
@@ -38,13 +37,6 @@ from .simulator_server import (
     preempt,
 )
 from .simulator_state import ADMISSION, ADMIT, LOG_MARGIN, NEVER, REJECT, REJECTED, ROUTING, State
-
-
-@wp.func
-def next_instance(s: State, i: int):
-    """Bank index of the episode that environment i begins."""
-    groups = (s.environments + s.group - 1) // s.group
-    return instance_of(s.seed[0], i // s.group, groups, s.episode[i], s.instances, s.shuffled)
 
 
 @wp.func

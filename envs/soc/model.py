@@ -23,7 +23,6 @@ def _program(name: str, observe_function) -> Program:
         reset=simulator.reset,
         step=simulator.step,
         observe=observe_function,
-        next_instance=simulator.next_instance,
     )
 
 

@@ -8,7 +8,7 @@ of a pair to the best pair of its task, and pilot makespans carry most of what t
 
 import warp as wp
 
-from ..core.features import clip
+from ..core.features import clear_graph, clip, hide_candidate, hide_edge
 from ..core.graph import Feature
 from .simulator_state import LATEST, PULL, PUSH, State
 
@@ -71,38 +71,9 @@ PAIRS = wp.constant(len(PAIR))
 @wp.func
 def clear(s: State, i: int):
     """Blank the observation: another instance was shown before."""
-    for w in range(s.work.shape[1]):
-        for f in range(s.work.shape[2]):
-            s.work[i, w, f] = 0.0
-    for r in range(s.resource.shape[1]):
-        for f in range(s.resource.shape[2]):
-            s.resource[i, r, f] = 0.0
-    for e in range(s.assignment.shape[2]):
-        hide_edge(s, i, e)
-    for a in range(s.candidate.shape[1]):
-        hide_candidate(s, i, a)
-    for f in range(s.context.shape[1]):
-        s.context[i, f] = 0.0
+    clear_graph(s, i)
     s.shown[i] = 0
     s.stale[i] = 0
-
-
-@wp.func
-def hide_edge(s: State, i: int, e: int):
-    """Make assignment edge e padding."""
-    s.assignment[i, 0, e] = wp.int64(s.work.shape[1])
-    s.assignment[i, 1, e] = wp.int64(s.resource.shape[1])
-    for f in range(s.assignment_attr.shape[2]):
-        s.assignment_attr[i, e, f] = 0.0
-
-
-@wp.func
-def hide_candidate(s: State, i: int, a: int):
-    """Make action a padding."""
-    s.candidate[i, a, 0] = wp.int64(s.work.shape[1])
-    s.candidate[i, a, 1] = wp.int64(s.resource.shape[1])
-    for f in range(s.candidate_attr.shape[2]):
-        s.candidate_attr[i, a, f] = 0.0
 
 
 @wp.func

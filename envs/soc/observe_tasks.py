@@ -6,9 +6,9 @@ context, ``t``, ``p`` and ``L`` are those of observe.py.
 
 import warp as wp
 
-from ..core.features import clip
+from ..core.features import clip, hide_edge
 from ..core.graph import Feature
-from .observe import clear, hide_edge, show_choice, survey
+from .observe import clear, show_choice, survey
 from .simulator_state import DONE, QUEUED, READY, RUNNING, State
 
 TASK = (

@@ -23,18 +23,10 @@ exactly in integers, divided by a lower bound of that sum.
 
 import warp as wp
 
-from ..core.rng import instance_of
 from .simulator_choice import offer_nothing, offer_online, offer_pairs
 from .simulator_online import admit_arrived, bind, leave_slot, make_plan, pass_time, release_successors, unlist_ready
 from .simulator_plan import arrival_over_bus, gap_start, take_gap
 from .simulator_state import DONE, LATE, LATEST, PULL, PUSH, WAITING, State
-
-
-@wp.func
-def next_instance(s: State, i: int):
-    """Bank index of the episode that environment i begins."""
-    groups = (s.environments + s.group - 1) // s.group
-    return instance_of(s.seed[0], i // s.group, groups, s.episode[i], s.instances, s.shuffled)
 
 
 @wp.func

@@ -7,9 +7,9 @@ slot. Shares of counts are m / (m + 8).
 
 import warp as wp
 
-from ..core.features import clip
+from ..core.features import clip, hide_candidate
 from ..core.graph import Feature
-from .observe_moves import CANDIDATE, best_ratio, hide_candidate, level_share, residue, show_candidate, show_stop
+from .observe_moves import CANDIDATE, best_ratio, level_share, residue, show_candidate, show_stop
 from .observe_wide import show_all_rooms, show_rooms
 from .simulator_cluster import left, rate
 from .simulator_state import BILLION, DYNAMIC, HOSTS_FROM, MACRO, NOWHERE, SLOT, State

@@ -2,7 +2,7 @@
 
 import warp as wp
 
-from ..core.features import clip
+from ..core.features import clip, hide_candidate
 from ..core.graph import Feature
 from .simulator_class import node_gain
 from .simulator_cluster import left, need_of
@@ -57,18 +57,6 @@ def residue(s: State, i: int, n: int):
 def level_share(s: State, i: int, v: int):
     """Priority of VM v as a feature."""
     return float(s.level[s.instance[i], v] + 1) / float(s.unplaced.shape[1])
-
-
-@wp.func
-def hide_candidate(s: State, i: int, a: int):
-    """Make action a padding."""
-    s.candidate[i, a, 0] = wp.int64(s.work.shape[1])
-    s.candidate[i, a, 1] = wp.int64(s.resource.shape[1])
-    f = int(0)
-    f_end = s.candidate_attr.shape[2]
-    while f < f_end:
-        s.candidate_attr[i, a, f] = 0.0
-        f += 1
 
 
 @wp.func

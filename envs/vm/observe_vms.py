@@ -2,12 +2,11 @@
 
 import warp as wp
 
-from ..core.features import clip
+from ..core.features import clip, hide_candidate
 from ..core.graph import Feature
 from .observe import show_context
 from .observe_moves import (
     best_ratio,
-    hide_candidate,
     level_share,
     need_feature,
     residue,

@@ -15,7 +15,6 @@ decrease of the penalty, in VMs of the highest priority.
 
 import warp as wp
 
-from ..core.rng import instance_of
 from .simulator_class import offer_classes
 from .simulator_cluster import evaluate, left, may_go, weighted
 from .simulator_evacuate import offer_evacuations
@@ -26,13 +25,6 @@ from .simulator_start import clear_actions, start
 from .simulator_state import BILLION, CLASS, DYNAMIC, MACRO, PACK, RESCHEDULE, SLOT, VM, State
 from .simulator_steps import offer_nodes, offer_vms
 from .simulator_survey import refresh_keys, survey
-
-
-@wp.func
-def next_instance(s: State, i: int):
-    """Bank index of the episode that environment i begins."""
-    groups = (s.environments + s.group - 1) // s.group
-    return instance_of(s.seed[0], i // s.group, groups, s.episode[i], s.instances, s.shuffled)
 
 
 @wp.func
