@@ -63,3 +63,24 @@ def one_of(name: str, value, known: Iterable[str]) -> None:
     """
     if not isinstance(value, str) or value not in known:
         raise OptionError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+
+
+def as_delta(value, named: dict[str, float | None]) -> float | None:
+    """Width of a choice set of schedules, from 0 (non-delay) to 1 (active), or that of a construction by its name.
+
+    Args:
+        value: a name, or a number as it may come from a command line.
+        named: widths by name; None where a construction has none.
+
+    Raises:
+        OptionError: for anything else, listing the names.
+    """
+    if isinstance(value, str) and value in named:
+        return named[value]
+    try:
+        width = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        width = math.nan
+    if not 0.0 <= width <= 1.0:
+        raise OptionError(f"construction must be {', '.join(named)} or a number from 0 to 1, got {value!r}")
+    return width

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..core.errors import OptionError
-from ..core.options import as_bool, option
+from ..core.options import as_bool, as_delta, option
 
 CONSTRUCTIONS = {"non-delay": 0.0, "active": 1.0, "wait": 0.0}
 
@@ -29,28 +28,14 @@ class Options:
 
     def __post_init__(self):
         object.__setattr__(self, "forced_moves", as_bool("forced_moves", self.forced_moves))
-        _as_delta(self.construction)
+        as_delta(self.construction, CONSTRUCTIONS)
 
     @property
     def delta(self) -> float:
         """Width of the choice set from 0 to 1."""
-        return _as_delta(self.construction)
+        return as_delta(self.construction, CONSTRUCTIONS)
 
     @property
     def waits(self) -> bool:
         """Whether waiting is an action."""
         return self.construction == "wait"
-
-
-def _as_delta(construction) -> float:
-    """The construction as a number."""
-    if isinstance(construction, str) and construction in CONSTRUCTIONS:
-        return CONSTRUCTIONS[construction]
-    try:
-        value = float(construction)
-    except (TypeError, ValueError):
-        value = float("nan")
-    if isinstance(construction, bool) or not 0.0 <= value <= 1.0:
-        known = ", ".join(CONSTRUCTIONS)
-        raise OptionError(f"construction must be {known} or a number from 0 to 1, got {construction!r}")
-    return value

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from ..core.errors import OptionError
 from ..core.noise import MAX_SIGMA
-from ..core.options import as_bool, as_integer, as_number, one_of, option
+from ..core.options import as_bool, as_delta, as_integer, as_number, one_of, option
 from .conditions import BUFFERS, INTERRUPTED, MAX_PERCENT, NOISES
 
 CONSTRUCTIONS = {"non-delay": 0.0, "active": 1.0, "insertion": None, "wait": 0.0}
@@ -62,7 +62,7 @@ class Options:
     def __post_init__(self):
         for name in ("forced_moves", "reveal", "safety", "preemptive"):
             object.__setattr__(self, name, as_bool(name, getattr(self, name)))
-        _as_delta(self.construction)
+        as_delta(self.construction, CONSTRUCTIONS)
         for name, known in (
             ("observation", OBSERVATIONS), ("buffers", BUFFERS), ("interrupted", INTERRUPTED), ("noise", NOISES),
             ("known", KNOWN),
@@ -126,23 +126,9 @@ class Options:
     @property
     def delta(self) -> float | None:
         """Width of the choice set from 0 to 1, or None for insertion."""
-        return _as_delta(self.construction)
+        return as_delta(self.construction, CONSTRUCTIONS)
 
     @property
     def waits(self) -> bool:
         """Whether waiting is an action."""
         return self.construction == "wait" or (self.live and self.construction != "non-delay")
-
-
-def _as_delta(construction) -> float | None:
-    """The construction as a number, None for insertion."""
-    if isinstance(construction, str) and construction in CONSTRUCTIONS:
-        return CONSTRUCTIONS[construction]
-    try:
-        value = float(construction)
-    except (TypeError, ValueError):
-        value = float("nan")
-    if isinstance(construction, bool) or not 0.0 <= value <= 1.0:
-        known = ", ".join(CONSTRUCTIONS)
-        raise OptionError(f"construction must be {known} or a number from 0 to 1, got {construction!r}")
-    return value
