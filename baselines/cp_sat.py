@@ -89,8 +89,6 @@ def solve_job_shop(
         OptionError: if ``time_limit``, ``seed`` or ``workers`` is outside of what it accepts.
     """
     check_options(time_limit, seed, workers)
-    from ortools.sat.python import cp_model
-
     began = time.perf_counter()
     problem, alone = build_job_shop(instance), instance.objective == "makespan"
     bound = lower_bound(instance)
@@ -102,30 +100,56 @@ def solve_job_shop(
         bound = cost_bound(instance, bound)
     if hint is not None:
         _add_hint(problem, instance, hint)
-    solver = cp_model.CpSolver()
-    solver.parameters.max_time_in_seconds = float(time_limit)
-    solver.parameters.random_seed = int(seed)
-    solver.parameters.num_workers = int(workers)
+    solver = new_solver(time_limit, seed, workers)
     # The makespan has a weak linear relaxation: without it ft10 is proven in a tenth of the time; sums over jobs have
     # no bound to speak of without theirs.
     solver.parameters.linearization_level = 0 if alone else 2
-    status = solver.solve(problem.model)
-    if status == cp_model.MODEL_INVALID:
-        raise RuntimeError(f"CP-SAT refuses the model of {instance.name}: {problem.model.validate()}")
-
-    if math.isfinite(solver.best_objective_bound):
-        # the objective is an integer; the tolerance keeps 54.9999999 from becoming a bound of 54
-        bound = max(bound, math.ceil(solver.best_objective_bound - 1e-6))
-    if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-        name = "infeasible" if status == cp_model.INFEASIBLE else "unknown"
-        return CpSatAnswer(None, None, bound, name, time.perf_counter() - began)
+    status, bound = minimise(solver, problem.model, instance.name, bound)
+    if status not in ("optimal", "feasible"):
+        return CpSatAnswer(None, None, bound, status, time.perf_counter() - began)
     starts = [[solver.value(start) for start in row] for row in problem.starts]
     schedule = _shift_left(instance, starts)
     completion = np.zeros(instance.jobs, np.int64)
     np.maximum.at(completion, schedule.column("work"), schedule.column("end"))
     objective = cost(instance, completion)
-    name = "optimal" if status == cp_model.OPTIMAL or objective == bound else "feasible"
-    return CpSatAnswer(schedule, objective, bound, name, time.perf_counter() - began)
+    status = "optimal" if objective == bound else status
+    return CpSatAnswer(schedule, objective, bound, status, time.perf_counter() - began)
+
+
+def new_solver(time_limit: float, seed: int, workers: int) -> "cp_model.CpSolver":
+    """A solver that may search for so many seconds."""
+    from ortools.sat.python import cp_model
+
+    solver = cp_model.CpSolver()
+    solver.parameters.max_time_in_seconds = float(time_limit)
+    solver.parameters.random_seed = int(seed)
+    solver.parameters.num_workers = int(workers)
+    return solver
+
+
+def minimise(solver: "cp_model.CpSolver", model: "cp_model.CpModel", name: str, bound: int) -> tuple[str, int]:
+    """Solve a model with an objective of integers.
+
+    Args:
+        solver: with its parameters.
+        model: what is to be solved.
+        name: of the instance, for messages.
+        bound: of the objective, known beforehand.
+
+    Returns:
+        One of ``STATUSES``, and the best bound that is known now.
+    """
+    from ortools.sat.python import cp_model
+
+    status = solver.solve(model)
+    if status == cp_model.MODEL_INVALID:
+        raise RuntimeError(f"CP-SAT refuses the model of {name}: {model.validate()}")
+    if status == cp_model.INFEASIBLE:
+        return "infeasible", bound
+    if math.isfinite(solver.best_objective_bound):
+        # the objective is an integer; the tolerance keeps 54.9999999 from becoming a bound of 54
+        bound = max(bound, math.ceil(solver.best_objective_bound - 1e-6))
+    return {cp_model.OPTIMAL: "optimal", cp_model.FEASIBLE: "feasible"}.get(status, "unknown"), bound
 
 
 def build_job_shop(instance: JobShopInstance) -> JobShopModel:

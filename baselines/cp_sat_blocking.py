@@ -20,7 +20,7 @@ from ..envs.core.schedule import Schedule
 from ..envs.job_shop.conditions import BUFFERS
 from ..envs.job_shop.instance import JobShopInstance
 from ..envs.job_shop.objective import cost
-from .cp_sat import CpSatAnswer, check_options, lower_bound
+from .cp_sat import CpSatAnswer, check_options, lower_bound, minimise, new_solver
 from .cp_sat_objective import cost_bound, minimise_cost
 
 if TYPE_CHECKING:
@@ -104,7 +104,6 @@ def solve_blocking(
     if buffers not in BUFFERS:
         raise OptionError(f"buffers must be one of {', '.join(BUFFERS)}, got {buffers!r}")
     check_options(time_limit, seed, workers)
-    from ortools.sat.python import cp_model
 
     began = time.perf_counter()
     whole, standing = standing is None, standing or Standing.empty(instance)
@@ -117,30 +116,21 @@ def solve_blocking(
     starts = None if order is None else _shift_left(instance, buffers, standing, order)
     if starts is not None:
         _add_hint(problem, starts, order)
-    solver = cp_model.CpSolver()
+    solver = new_solver(math.inf if repeatable else time_limit, seed, workers)
     if repeatable:
         solver.parameters.max_deterministic_time = float(time_limit)
-    else:
-        solver.parameters.max_time_in_seconds = float(time_limit)
-    solver.parameters.random_seed = int(seed)
-    solver.parameters.num_workers = int(workers)
     solver.parameters.linearization_level = 0 if instance.objective == "makespan" else 2  # as for the classic shop
-    status = solver.solve(problem.model)
-    if status == cp_model.MODEL_INVALID:
-        raise RuntimeError(f"CP-SAT refuses the model of {instance.name}: {problem.model.validate()}")
-    if math.isfinite(solver.best_objective_bound) and status != cp_model.INFEASIBLE:
-        bound = max(bound, math.ceil(solver.best_objective_bound - 1e-6))
-    if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+    status, bound = minimise(solver, problem.model, instance.name, bound)
+    if status in ("optimal", "feasible"):
         order = _order(solver, problem)
         starts = _shift_left(instance, buffers, standing, order)
-    elif starts is None or status == cp_model.INFEASIBLE:
-        name = "infeasible" if status == cp_model.INFEASIBLE else "unknown"
-        return BlockingAnswer(None, None, bound, name, time.perf_counter() - began)
+    elif starts is None or status == "infeasible":
+        return BlockingAnswer(None, None, bound, status, time.perf_counter() - began)
     completion = np.array([row[-1] for row in starts]) + np.array(_last(instance))
     objective = cost(instance, completion)
-    name = "optimal" if status == cp_model.OPTIMAL or objective == bound else "feasible"
+    status = "optimal" if status == "optimal" or objective == bound else "feasible"
     schedule = _schedule(instance, buffers, starts)
-    return BlockingAnswer(schedule, objective, bound, name, time.perf_counter() - began, order)
+    return BlockingAnswer(schedule, objective, bound, status, time.perf_counter() - began, order)
 
 
 def _build(instance: JobShopInstance, buffers: str, standing: Standing) -> _Model:

@@ -1,6 +1,5 @@
 """Exact flexible job shop schedules by constraint programming, with OR-Tools' CP-SAT."""
 
-import math
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -9,7 +8,7 @@ import numpy as np
 
 from ..envs.core.schedule import Schedule
 from ..envs.flexible_job_shop.instance import FlexibleJobShopInstance
-from .cp_sat import CpSatAnswer
+from .cp_sat import CpSatAnswer, minimise, new_solver
 
 if TYPE_CHECKING:
     from ortools.sat.python import cp_model
@@ -50,27 +49,16 @@ def solve_flexible_job_shop(
     Returns:
         The answer; its schedule is None if none was found in time, never a substitute.
     """
-    from ortools.sat.python import cp_model
-
     began = time.perf_counter()
-    problem, bound = build_flexible_job_shop(instance), lower_bound(instance)
-    solver = cp_model.CpSolver()
-    solver.parameters.max_time_in_seconds = float(time_limit)
-    solver.parameters.random_seed = int(seed)
-    solver.parameters.num_workers = int(workers)
-    status = solver.solve(problem.model)
-    if status == cp_model.MODEL_INVALID:
-        raise RuntimeError(f"CP-SAT refuses the model of {instance.name}: {problem.model.validate()}")
-    if math.isfinite(solver.best_objective_bound):
-        # the objective is an integer; the tolerance keeps 54.9999999 from becoming a bound of 54
-        bound = max(bound, math.ceil(solver.best_objective_bound - 1e-6))
-    if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-        name = "infeasible" if status == cp_model.INFEASIBLE else "unknown"
-        return CpSatAnswer(None, None, bound, name, time.perf_counter() - began)
+    problem = build_flexible_job_shop(instance)
+    solver = new_solver(time_limit, seed, workers)
+    status, bound = minimise(solver, problem.model, instance.name, lower_bound(instance))
+    if status not in ("optimal", "feasible"):
+        return CpSatAnswer(None, None, bound, status, time.perf_counter() - began)
     schedule = _read(instance, problem, solver)
     makespan = int(schedule.column("end").max())
-    name = "optimal" if status == cp_model.OPTIMAL or makespan == bound else "feasible"
-    return CpSatAnswer(schedule, makespan, bound, name, time.perf_counter() - began)
+    status = "optimal" if makespan == bound else status
+    return CpSatAnswer(schedule, makespan, bound, status, time.perf_counter() - began)
 
 
 def build_flexible_job_shop(instance: FlexibleJobShopInstance) -> FlexibleModel:

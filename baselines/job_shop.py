@@ -8,7 +8,6 @@ best, unless told otherwise.
 import time
 
 from ..envs.core.errors import OptionError
-from ..envs.core.options import as_bool
 from ..envs.core.policies import RandomRule, Rule
 from ..envs.core.registry import family
 from ..envs.core.solvers import Answer, Exact, Limits, world_of
@@ -37,8 +36,7 @@ def _cp_sat(instance, limits: Limits) -> Answer:
     from .cp_sat import solve_job_shop
     from .cp_sat_live import conditions_of, solve_live
 
-    _refuse_preemptive(limits)
-    options = family(instance.family).make_options(**limits.options)
+    options = _without_preemption(instance, limits)
     if options.live:
         conditions = conditions_of(options, limits.seed, world_of(instance))
         answer = solve_live(instance, conditions, time_limit=limits.time_limit, seed=limits.seed)
@@ -50,7 +48,7 @@ def _cp_sat(instance, limits: Limits) -> Answer:
 def _dynamic_program(instance, limits: Limits) -> Answer:
     from .single_machine import solve_single_machine
 
-    _refuse_preemptive(limits)
+    _without_preemption(instance, limits)
     answer = solve_single_machine(instance)
     return Answer(answer.schedule, answer.runtime_s, answer.objective, "optimal")
 
@@ -76,10 +74,12 @@ def _known_optimum(instance, options) -> bool:
     return one and instance.objective in preemptive.OPTIMAL
 
 
-def _refuse_preemptive(limits: Limits) -> None:
-    """A schedule without preemption would do, but its bound would be wrong."""
-    if as_bool("preemptive", limits.options.get("preemptive", False)):
+def _without_preemption(instance, limits: Limits):
+    """The family's options; with preemption a schedule without would do, but its bound would be wrong."""
+    options = family(instance.family).make_options(**limits.options)
+    if options.preemptive:
         raise OptionError("this solver knows no preemption: leave preemptive out")
+    return options
 
 
 POLICIES = {

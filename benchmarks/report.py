@@ -22,6 +22,7 @@ import report_sections
 import torch
 from report_sections import LEARNED, SAMPLED, Section
 
+from dispatchgym.agents import shipped
 from dispatchgym.envs.core import registry, tables
 from dispatchgym.envs.core.errors import DispatchGymError
 from dispatchgym.envs.core.evaluation import evaluate
@@ -86,9 +87,9 @@ def remembered(section: Section, folder: Path, runs: Path | None, limit: int) ->
 
 
 def _shipped(section: Section) -> str:
-    """The date of the shipped policy, so that a new one is measured."""
-    path = Path(registry.__file__).parents[2] / "agents" / "pretrained" / section.family / f"{section.preset}.json"
-    return path.read_text("utf-8") if path.exists() else ""
+    """The card of the shipped policy, so that a new one is measured."""
+    there = section.preset in shipped.names(section.family)
+    return shipped.read_card(section.family, section.preset).path.read_text("utf-8") if there else ""
 
 
 def by_policy(results: list[Result]) -> dict[str, np.ndarray]:
