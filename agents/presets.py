@@ -200,8 +200,9 @@ def _llm(doc: str, stages: tuple[str, ...], timesteps: int, options: dict, **mor
 
 def _route(name: str, doc: str, local: str, reference: str, start: dict, **more) -> Preset:
     held_out = {name: [f"{name}:0-15"]} | {other: [f"{other}:0-9"] for other in more.pop("transfer")}
+    trained = more.pop("trained", name)
     return _llm(
-        doc, (name, f"{name}-mix"), 2_000_000, {"control": "routing", "local": local}, rules=_ROUTERS,
+        doc, (trained, f"{trained}-mix"), 2_000_000, {"control": "routing", "local": local}, rules=_ROUTERS,
         reference=reference, held_out=held_out, watched=[f"{name}:16-25"],
         evolution={"generations": 60, "pairs": 24, "episodes": 4, "spread": 0.3, "start": start}, **more,
     )  # fmt: skip
@@ -242,6 +243,7 @@ _LLM = {
     "route-overload": _route(
         "route-overload", "the same in overload, without prefixes", "atc", "least-kv",
         {"ttft_regret": -3.0, "free": 5.0}, transfer=("route-overload-x112", "route-overload-1h3a"),
+        trained="route-overload-n1500",  # as crowded as its 5,000 requests, and three times as many workloads a minute
     ),
     "route-flow": _route(
         "route-overload-x88-flow", "the same short of overload, for the mean time from end to end", "atc", "ect",
@@ -266,11 +268,15 @@ PRESETS: dict[str, dict[str, Preset]] = {
             exact=("cp-sat", 5.0),
         ),
         "mixed": _job_shop(
-            "6x6 to 20x15, half an hour on two cores; judged on all of ta01-80",
-            "6x6 10x10 15x10 15x15 20x10 20x15",
+            "6x6 to 20x15, free routes and two sets; half an hour on two cores; judged on ta01-80, dmu01-80",
+            "6x6 10x10 15x10 15x15 20x10 20x15 two-sets-10x10 two-sets-15x10 two-sets-20x10 two-sets-20x15",
             3_000_000,
             "10x10",
-            held_out={f"ta{first:02d}-{first + 9}": [f"ta{first:02d}-{first + 9}"] for first in range(1, 81, 10)},
+            held_out={
+                f"{group}{first:02d}-{first + 9}": [f"{group}{first:02d}-{first + 9}"]
+                for group in ("ta", "dmu")
+                for first in range(1, 81, 10)
+            },
             samples=16,
         ),
         "smoke": _job_shop(

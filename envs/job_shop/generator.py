@@ -17,7 +17,7 @@ from .instance import MAX_OPERATIONS, MAX_TIME, JobShopInstance
 PRESETS = (
     "6x6", "10x10", "15x15", "20x15", "20x20", "30x15", "30x20", "50x15", "50x20", "100x20",
     "tardiness-10x5", "weighted-tardiness-10x10", "flow-10x5", "single-20", "weighted-single-20", "dynamic-10x5",
-    "setup-10x5", "maintenance-10x5", "setup-weighted-single-20", "revealed-20",
+    "setup-10x5", "maintenance-10x5", "setup-weighted-single-20", "revealed-20", "two-sets-20x15",
 )  # fmt: skip
 MAX_SEED = 2**32 - 1
 MODULUS = 2**31 - 1
@@ -32,14 +32,25 @@ LIMITED_HELD_OUT_TAG = 5
 LIMITED_TRAINING_TAG = 6
 CHAIN_HELD_OUT_TAG = 7
 CHAIN_TRAINING_TAG = 8
+TWO_SETS_HELD_OUT_TAG = 9
+TWO_SETS_TRAINING_TAG = 10
+TWO_SETS = "two-sets-"
+TWO_SETS_HIGH = 200  # as in dmu41-80
 
 
 def generate(
-    jobs: int, machines: int, rng: np.random.Generator, name: str = "random", low: int = 1, high: int = 99
+    jobs: int,
+    machines: int,
+    rng: np.random.Generator,
+    name: str = "random",
+    low: int = 1,
+    high: int = 99,
+    two_sets: bool = False,
 ) -> JobShopInstance:
     """Draw an instance in the manner of Taillard (1993): every job visits every machine once.
 
-    Durations are uniform on ``low`` to ``high``, both included; routes are uniform permutations.
+    Durations are uniform on ``low`` to ``high``, both included; routes are uniform permutations, or with ``two_sets``
+    uniform on those that visit all machines of the first half before any of the second.
 
     Args:
         jobs: number of jobs.
@@ -48,16 +59,23 @@ def generate(
         name: the name of the instance.
         low: the shortest duration.
         high: the longest duration.
+        two_sets: as in dmu41 to dmu80 of Demirkol, Mehta and Uzsoy (1998).
 
     Raises:
         OptionError: if the sizes or durations are out of range.
     """
-    duration, machine = generate_batch(1, jobs, machines, rng, low, high)
+    duration, machine = generate_batch(1, jobs, machines, rng, low, high, two_sets)
     return JobShopInstance(name, machines, duration[0], machine[0])
 
 
 def generate_batch(
-    count: int, jobs: int, machines: int, rng: np.random.Generator, low: int = 1, high: int = 99
+    count: int,
+    jobs: int,
+    machines: int,
+    rng: np.random.Generator,
+    low: int = 1,
+    high: int = 99,
+    two_sets: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw many instances at once, as ``generate`` does, without checking each of them.
 
@@ -68,6 +86,7 @@ def generate_batch(
         rng: the source of randomness.
         low: the shortest duration.
         high: the longest duration.
+        two_sets: whether all machines of the first half come before any of the second.
 
     Returns:
         Durations and machines, each (count, jobs, machines) int32.
@@ -86,6 +105,9 @@ def generate_batch(
     duration = rng.integers(low, high, shape, dtype=np.int32, endpoint=True)
     machine = np.broadcast_to(np.arange(machines, dtype=np.int32), shape).copy()
     rng.permuted(machine, axis=-1, out=machine)
+    if two_sets:
+        order = np.argsort(machine >= machines // 2, axis=-1, kind="stable")
+        machine = np.take_along_axis(machine, order, axis=-1)
     return duration, machine
 
 
@@ -102,9 +124,10 @@ def preset_size(preset: str) -> tuple[int, int]:
     base, chain = undressed(preset)[1], chain_preset(preset)
     if chain:
         return chain[0], 1
-    match, dated = re.fullmatch(r"([1-9][0-9]{0,6})x([1-9][0-9]{0,6})", base), _dated(base)
+    size = base.removeprefix(TWO_SETS)
+    match, dated = re.fullmatch(r"([1-9][0-9]{0,6})x([1-9][0-9]{0,6})", size), _dated(base)
     if not match and not dated:
-        forms = ["any JOBSxMACHINES", *FORMS, DYNAMIC, CHAINS, LIMITED]
+        forms = ["any JOBSxMACHINES", f"{TWO_SETS}JOBSxMACHINES", *FORMS, DYNAMIC, CHAINS, LIMITED]
         raise UnknownNameError("job shop preset", preset, [*PRESETS, *forms])
     jobs, machines = (dated.jobs, dated.machines) if dated else map(int, match.groups())
     _check_size(jobs, machines)
@@ -114,8 +137,9 @@ def preset_size(preset: str) -> tuple[int, int]:
 def preset_instance(preset: str, seed: int) -> JobShopInstance:
     """The held-out instance of a preset and seed, named ``"PRESET:SEED"``; the same on every machine.
 
-    It is drawn by ``generate`` with durations 1 to 99, or as ``due_dates`` or ``dynamic`` says, from a stream of its
-    own, which is none of the streams of training. For sizes of a few operations equal instances may
+    It is drawn by ``generate`` with durations 1 to 99, or for ``"two-sets-20x15"`` 1 to 200 and routes through two
+    sets, or as ``due_dates`` or ``dynamic`` says, from a stream of its own, which is none of the streams of training.
+    For sizes of a few operations equal instances may
     still turn up in both by chance. Presets with due dates share the shops of a size and seed.
 
     Args:
@@ -136,7 +160,8 @@ def preset_instance(preset: str, seed: int) -> JobShopInstance:
         return _instance(preset, jobs, machines, _stream(jobs, machines, LIMITED_HELD_OUT_TAG, seed), name, seed)
     if dated:
         return _dated_instance(dated, _stream(jobs, machines, DATED_HELD_OUT_TAG, seed), name, seed)
-    return generate(jobs, machines, _stream(jobs, machines, HELD_OUT_TAG, seed), name)
+    tag = TWO_SETS_HELD_OUT_TAG if base.startswith(TWO_SETS) else HELD_OUT_TAG
+    return _shop(base, jobs, machines, _stream(jobs, machines, tag, seed), name)
 
 
 def draw_instance(preset: str, rng: np.random.Generator) -> JobShopInstance:
@@ -158,8 +183,18 @@ def _instance(preset: str, jobs: int, machines: int, rng: np.random.Generator, n
         return chains(jobs, rng, name, chain[1])
     dress, base = undressed(preset)
     dated = _dated(base)
-    shop = _dated_instance(dated, rng, name, place) if dated else generate(jobs, machines, rng, name)
+    shop = _dated_instance(dated, rng, name, place) if dated else _shop(base, jobs, machines, rng, name)
     return dress(shop, rng)
+
+
+def _shop(base: str, jobs: int, machines: int, rng: np.random.Generator, name: str) -> JobShopInstance:
+    """An instance of a preset that is a size, perhaps with routes through two sets of machines."""
+    return generate(jobs, machines, rng, name, **_manner(base))
+
+
+def _manner(base: str) -> dict[str, object]:
+    """How durations and routes of a preset of this name are drawn."""
+    return {"high": TWO_SETS_HIGH, "two_sets": True} if base.startswith(TWO_SETS) else {}
 
 
 def _dated(preset: str) -> DatedPreset | DynamicPreset | None:
@@ -194,7 +229,10 @@ def training_instances(preset: str, count: int, seed: int, part: int) -> list[Jo
         rng = _stream(jobs, machines, tag, seed, part)
         first = int(rng.integers(2**31))  # so that every part begins somewhere else in the grid
         return [_instance(preset, jobs, machines, rng, preset, first + place) for place in range(count)]
-    duration, machine = generate_batch(count, jobs, machines, training_rng(jobs, machines, seed, part))
+    rng = training_rng(jobs, machines, seed, part)
+    if base.startswith(TWO_SETS):
+        rng = _stream(jobs, machines, TWO_SETS_TRAINING_TAG, seed, part)
+    duration, machine = generate_batch(count, jobs, machines, rng, **_manner(base))
     return [JobShopInstance(preset, machines, d, m) for d, m in zip(duration, machine, strict=True)]
 
 

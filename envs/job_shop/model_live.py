@@ -15,7 +15,7 @@ from .conditions import BUFFERS, Conditions
 from .instance import JobShopInstance
 from .model import Model, job_kinds
 from .objective import cost
-from .simulator_live_state import LEVELS
+from .simulator_live_state import BITS, STATES
 from .simulator_state import COST_KINDS, LEAST_TAIL, MACHINE_KINDS, MEAN_KINDS, SURVEY_KINDS
 from .world import Shutdowns, actual_times, mean_processing_time
 
@@ -88,7 +88,8 @@ class LiveModel(Model):
             "job_cost": self.jobs if self.costs else 0, "action_cost": self.actions if self.costs else 0,
             "cost_pair": 2, "cost_kind": COST_KINDS, "mean_kind": MEAN_KINDS,
             "machine_kind": MACHINE_KINDS, "survey_kind": SURVEY_KINDS,
-            "level": LEVELS if self.options.buffers == "none" else 0,
+            "state": STATES if self.options.buffers == "none" else 0,
+            "ahead": self.route if self.options.buffers == "none" else 0,
             "quantile": QUANTILES if self.options.noise != "none" else 0,
             "exponential": QUANTILES if self.options.uptime > 0 else 0,
             "work": spec.works, "resource": spec.resources, "edge": spec.edges, "arc": spec.precedences,
@@ -132,6 +133,8 @@ class LiveModel(Model):
         unit, options = mean_processing_time(instance), self.options
         if hidden:
             row["of_machine"][:, LEAST_TAIL] = 0
+        if options.buffers == "none":
+            row["ahead"] = self._ahead(instance)
         return row | {
             "widest": np.int32(instance.duration.shape[1]),
             "mean_time": np.array([unit * options.uptime, unit * options.repair], np.int64),
@@ -140,6 +143,13 @@ class LiveModel(Model):
             "worst_makespan": np.int32(worst),
             "cost_scale": np.array([instance.scale, worst_cost], np.int64),
         }
+
+    def _ahead(self, instance: JobShopInstance) -> np.ndarray:
+        """The machines of each operation and those after it, as bits, (jobs, route) int64; see the safety rule."""
+        bits = np.where(instance.machine >= 0, 1 << (instance.machine.astype(np.int64) % int(BITS)), 0)
+        ahead = np.zeros((self.jobs, self.route), np.int64)
+        ahead[: bits.shape[0], : bits.shape[1]] = np.bitwise_or.accumulate(bits[:, ::-1], axis=1)[:, ::-1]
+        return ahead
 
     def _cost_arrays(self, instance: JobShopInstance) -> dict[str, np.ndarray]:
         """See Model; here every objective is a sum over jobs and the makespan."""

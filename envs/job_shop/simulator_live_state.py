@@ -7,8 +7,9 @@ from ..core.fields import COMMON, Field, struct
 UNLIMITED, NONE, SWAP = (wp.constant(kind) for kind in range(3))  # kinds of buffers
 WAITING, RUNNING, INTERRUPTED, DONE = (wp.constant(kind) for kind in range(4))  # kinds of status
 UP, DOWN = (wp.constant(kind) for kind in range(2))  # kinds of mean_time
-MOST_MOVES = wp.constant(48)  # moves that the safety rule tries
-LEVELS = 49  # states that it looks at, one after the other
+MOST_STATES = wp.constant(128)  # states from which the safety rule looks for a way out
+STATES = 129  # and one that is in the making
+BITS = wp.constant(63)  # of a set of machines
 SHUTDOWN = wp.constant(0x73687574)  # tells the draws of shutdowns from all others
 
 FIELDS = (
@@ -32,6 +33,7 @@ FIELDS = (
     Field("duration", "bank job operation", "processing time, an estimate under noise"),
     Field("machine", "bank job operation", "machine of the operation"),
     Field("slot", "bank job operation", "position of the operation's edge among those of its job"),
+    Field("ahead", "bank job ahead", "machines of the operations from each on, as bits, for the safety rule", "int64"),
     Field("release", "bank job", "earliest start of the job"),
     Field("work_content", "bank job", "sum of the job's processing times"),
     Field("of_machine", "bank machine machine_kind", "as in simulator_state; LEAST_TAIL is 0 where jobs are hidden"),
@@ -57,10 +59,11 @@ FIELDS = (
     Field("expected", "env job", "running: end by the estimate; interrupted: time that is left by it"),
     Field("start", "env job operation", "start of each operation that has started"),
     # Scratch of the safety rule.
-    Field("position", "env job", "operations of the job that have started, in the state that is looked at"),
-    Field("seat", "env level machine", "who holds the machine, on each level of the search"),
-    Field("tried", "env level", "machines whose jobs have been tried to move"),
-    Field("moved", "env level", "job that was moved on"),
+    Field("seat", "env state machine", "who holds the machine, in each of the states that are looked at"),
+    Field("position", "env state machine", "operations of that job that have started"),
+    Field("tried", "env state", "machines whose jobs have been tried to move"),
+    Field("parent", "env state", "state from which it was reached"),
+    Field("code", "env state", "hash of the state"),
     # Machines.
     Field("holder", "env machine", "job that the machine holds, -1 when it is empty"),
     Field("down", "env machine", "1 while it is shut down"),

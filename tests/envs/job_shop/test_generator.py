@@ -15,6 +15,7 @@ from dispatchgym.envs.job_shop.generator import (
     preset_instance,
     preset_size,
     taillard,
+    training_instances,
     training_rng,
 )
 from dispatchgym.envs.job_shop.instance import MAX_OPERATIONS, JobShopInstance
@@ -39,6 +40,22 @@ def test_a_batch_is_valid_and_covers_the_range():
     assert len(routes) == 6 and counts.min() > 230 and counts.max() < 440
     assert len(np.unique(duration.reshape(500, -1), axis=0)) > 490
     JobShopInstance("one", 3, duration[7], machine[7])
+
+
+def test_routes_through_two_sets_of_machines():
+    """As dmu41 to dmu80: the first half of the machines comes first; all else is as free as before."""
+    duration, machine = generate_batch(800, 3, 5, np.random.default_rng(0), 1, 200, two_sets=True)
+    assert (np.sort(machine[..., :2]) == [0, 1]).all() and (np.sort(machine[..., 2:]) == [2, 3, 4]).all()
+    routes, counts = np.unique(machine.reshape(-1, 5), axis=0, return_counts=True)
+    assert len(routes) == 2 * 6 and counts.min() > 140 and counts.max() < 270  # 200 on average, deviation 14
+    assert duration.min() == 1 and duration.max() == 200
+    published, ours = demirkol(20, 15, 1, two_sets=True), preset_instance("two-sets-20x15", 0)
+    for instance in (published, ours):
+        assert (instance.machine[:, :7] < 7).all() and (instance.machine[:, 7:] >= 7).all()
+        assert 150 < instance.duration.max() <= 200
+    trained = training_instances("two-sets-20x15", 2, 0, 0)
+    assert all((one.machine[:, :7] < 7).all() for one in trained)
+    assert ours.digest not in {one.digest for one in trained} | {preset_instance("20x15", 0).digest}
 
 
 def test_the_generator_is_the_only_source_of_randomness():

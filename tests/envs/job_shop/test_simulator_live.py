@@ -18,16 +18,34 @@ from dispatchgym.envs.job_shop.model_live import LiveModel
 from dispatchgym.instances.catalogue import load_many
 
 seeds = st.integers(0, 2**32)
-MOST_MOVES = 48  # of the safety rule
+MOST_STATES = 128  # of the safety rule
 
 
-def can_be_emptied(inside: dict[int, tuple[int, ...]], budget: list[int]) -> bool:
+class TooMany(Exception):
+    """The safety rule gives up."""
+
+
+def can_be_emptied(inside: dict[int, tuple[int, ...]], most: int = MOST_STATES) -> bool:
     """Whether jobs can be taken out whose routes are open, with moves in between, lowest machine first.
 
     Args:
         inside: of each job the machine that it holds, and those that it has still to visit.
-        budget: moves that may be tried, in a list that counts them.
+        most: states from which moves are tried.
     """
+    try:
+        return leads_out(inside, set(), most)
+    except TooMany:
+        return False
+
+
+def leads_out(inside, met: set, most: int) -> bool:
+    waits = {own: rest[0] for own, *rest in inside.values() if rest and rest[0] != own}
+    for first in waits:  # in a circle?
+        at = first
+        for _ in waits:
+            at = waits.get(at)
+            if at == first:
+                return False
     inside = dict(inside)
     while True:
         held = [route[0] for route in inside.values()]
@@ -37,14 +55,16 @@ def can_be_emptied(inside: dict[int, tuple[int, ...]], budget: list[int]) -> boo
         del inside[out[0]]
     if not inside:
         return True
+    key = frozenset(inside.items())
+    if key in met:
+        return False
+    if len(met) == most:
+        raise TooMany
+    met.add(key)
     for job in sorted(inside, key=lambda one: inside[one][0]):
         own, *rest = inside[job]
-        if rest[0] == own or rest[0] not in held:
-            if not budget[0]:
-                return False
-            budget[0] -= 1
-            if can_be_emptied({**inside, job: tuple(rest)}, budget):
-                return True
+        if (rest[0] == own or rest[0] not in held) and leads_out({**inside, job: tuple(rest)}, met, most):
+            return True
     return False
 
 
@@ -105,7 +125,7 @@ class Shop:
             if other == job or place is not None:
                 rest = self.instance.machine[other, step : self.instance.operations[other]].tolist()
                 inside[other] = tuple(rest if other == job else [place, *rest])
-        return can_be_emptied(inside, [MOST_MOVES])
+        return can_be_emptied(inside)
 
     def cycles(self) -> dict[int, list[int]]:
         """Jobs that may swap, by the lowest of their machines."""
@@ -383,7 +403,7 @@ def test_safe_states_can_be_completed_and_most_states_that_can_are_safe():
             if len(set(places)) < len(places):
                 continue
             inside = {j: routes[j][step - 1 :] for j, step in enumerate(at) if 0 < step < 3}
-            safe, possible = can_be_emptied(inside, [MOST_MOVES]), reachable(routes, at)
+            safe, possible = can_be_emptied(inside), reachable(routes, at)
             assert possible or not safe
             counts += [possible, safe]
     assert 0.95 * counts[0] < counts[1]
