@@ -10,12 +10,12 @@ from ..core.sizes import rounded
 from . import observe, observe_candidates, simulator
 from .instance import FlexibleJobShopInstance
 from .options import Options
-from .simulator_state import AHEAD_KINDS, BOUND_KINDS, FIELDS, State
+from .simulator_state import AHEAD_KINDS, BOUND_KINDS, FIELDS, Struct
 
 PROGRAM = Program(
     name="flexible_job_shop",
     fields=FIELDS,
-    state=State,
+    state=Struct,
     reset=simulator.reset,
     step=simulator.step,
     observe=observe_candidates.observe,

@@ -5,7 +5,7 @@ import warp as wp
 from ..core.features import clip, hide_candidates
 from .observe import clear, first_of, show_job, show_machine, survey
 from .simulator import starts_later
-from .simulator_state import State
+from .simulator_state import Struct as State
 
 
 @wp.func

@@ -72,4 +72,6 @@ FIELDS = (
     Field("candidate_attr", "env action candidate_feature", "their features", "float32"),
 )
 
-State = struct("FlexibleJobShopState", __name__, FIELDS)
+Struct = struct("FlexibleJobShopState", __name__, FIELDS)
+# Functions take the state by reference: to copy its arrays would cost more than a call, and the compiler a minute.
+State = wp.ref[Struct]

@@ -10,13 +10,13 @@ from . import observe_preemptive, simulator_preemptive
 from .instance import JobShopInstance
 from .objective import costs_of, parse_objective
 from .options import Options
-from .simulator_preemptive_state import FIELDS, PIECE_KINDS, State
+from .simulator_preemptive_state import FIELDS, PIECE_KINDS, Struct
 from .simulator_state import COST_KINDS, DISTANT
 
 PROGRAM = Program(
     name="job_shop_preemptive",
     fields=FIELDS,
-    state=State,
+    state=Struct,
     reset=simulator_preemptive.reset,
     step=simulator_preemptive.step,
     observe=observe_preemptive.observe,

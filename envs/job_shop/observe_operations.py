@@ -12,7 +12,7 @@ from ..core.graph import Feature
 from .observe import clear_ended, show_rest, survey
 from .observe_costs import show_job_costs
 from .observe_limits import show_job_setup
-from .simulator_state import State
+from .simulator_state import Struct as State
 
 OPERATION = (
     Feature("committed", "1 once it is scheduled"),

@@ -4,7 +4,7 @@ import warp as wp
 
 from ..core.features import clip
 from ..core.graph import Feature
-from .simulator_state import State
+from .simulator_state import Struct as State
 from .simulator_wait import next_start
 
 WAITING = (Feature("wait", "1 for waiting, whose start delay is that until another job could start"),)

@@ -125,4 +125,6 @@ FIELDS = (
     Field("precedence_attr", "env arc arc_feature", "their features", "float32"),
 )
 
-State = struct("JobShopState", __name__, FIELDS)
+Struct = struct("JobShopState", __name__, FIELDS)
+# Functions take the state by reference: to copy its arrays would cost more than a call, and the compiler a minute.
+State = wp.ref[Struct]
