@@ -14,7 +14,16 @@ from .limits import Limits
 from .model_preemptive import PreemptiveModel
 from .objective import costs_of, machine_bounds, makespan_bound, parse_objective
 from .options import Options
-from .simulator_state import COST_KINDS, DISTANT, FIELDS, MACHINE_KINDS, MEAN_KINDS, SURVEY_KINDS, TIMELINE_KINDS, Struct
+from .simulator_state import (
+    COST_KINDS,
+    DISTANT,
+    FIELDS,
+    MACHINE_KINDS,
+    MEAN_KINDS,
+    SURVEY_KINDS,
+    TIMELINE_KINDS,
+    Struct,
+)
 
 
 def _program(name: str, observe_function) -> Program:

@@ -6,7 +6,7 @@ from ..core.features import clip, hide_candidate
 from ..core.graph import Feature
 from .simulator_class import node_gain
 from .simulator_cluster import left, need_of
-from .simulator_state import HARD, MACRO, SLOT, State
+from .simulator_state import HARD, MACRO, SLOT, Struct as State
 
 CANDIDATE = (
     Feature("double", "1 for a VM on both nodes of a host"),

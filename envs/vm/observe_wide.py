@@ -8,7 +8,7 @@ import warp as wp
 
 from ..core.features import clip
 from ..core.graph import Feature
-from .simulator_state import HALF, MACRO, State
+from .simulator_state import HALF, MACRO, Struct as State
 
 ROOMS = (4, 8, 16, 32)  # cores
 WIDE_CANDIDATE = (
