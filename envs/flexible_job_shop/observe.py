@@ -11,7 +11,8 @@ import warp as wp
 
 from ..core.features import clear_graph, clip, hide_edge
 from ..core.graph import Feature
-from .simulator_state import LATEST, LOAD, Struct as State
+from .simulator_state import LATEST, LOAD
+from .simulator_state import Struct as State
 
 JOB = (
     Feature("remaining_work", "mean processing times to come / L", 0, 2),

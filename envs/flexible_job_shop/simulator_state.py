@@ -73,5 +73,5 @@ FIELDS = (
 )
 
 Struct = struct("FlexibleJobShopState", __name__, FIELDS)
-# Functions take the state by reference: to copy its arrays would cost more than a call, and the compiler a minute.
+# Simulators take the state by reference, which compiles soonest; observations by value, which reads it faster on a CPU.
 State = wp.ref[Struct]

@@ -15,7 +15,8 @@ from .observe_costs import show_candidate_costs, show_context_costs, show_job_co
 from .observe_limits import show_job_setup, show_limits
 from .observe_wait import show_wait
 from .simulator_limits import soonest
-from .simulator_state import ARRIVAL, BOUND, LATEST, TAIL, WAITING, WAITING_WORK, Struct as State
+from .simulator_state import ARRIVAL, BOUND, LATEST, TAIL, WAITING, WAITING_WORK
+from .simulator_state import Struct as State
 
 JOB = (
     Feature("remaining_work", "processing time to come / L"),

@@ -9,7 +9,8 @@ import warp as wp
 from ..core.features import clip
 from ..core.graph import Feature
 from .simulator_limits import setup_into
-from .simulator_state import LATEST, Struct as State
+from .simulator_state import LATEST
+from .simulator_state import Struct as State
 
 JOB_SETUP = (
     Feature("setup", "setup time of the next operation if it comes next on its machine / p / 2", 0, 4),

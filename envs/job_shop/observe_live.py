@@ -12,7 +12,8 @@ from ..core.features import clear_graph, clip, hide_edge
 from .observe_costs import show_context_costs, show_job_costs
 from .observe_live_choice import show_candidates
 from .simulator_live import is_known
-from .simulator_live_state import DONE, INTERRUPTED, RUNNING, WAITING, Struct as State
+from .simulator_live_state import DONE, INTERRUPTED, RUNNING, WAITING
+from .simulator_live_state import Struct as State
 from .simulator_state import ARRIVAL, BOUND, LATEST, TAIL, WAITING_WORK
 from .simulator_state import WAITING as WAITING_JOBS
 

@@ -4,7 +4,8 @@ import warp as wp
 
 from ..core.features import clip, hide_candidate
 from .observe_costs import completion_at, price_per_time, price_when_late, show_candidate_costs
-from .simulator_live_state import INTERRUPTED, RUNNING, SWAP, Struct as State
+from .simulator_live_state import INTERRUPTED, RUNNING, SWAP
+from .simulator_live_state import Struct as State
 from .simulator_state import DUE, LATEST, WAITING_WORK
 
 

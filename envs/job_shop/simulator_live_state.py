@@ -116,5 +116,5 @@ FIELDS = (
 )
 
 Struct = struct("JobShopLiveState", __name__, FIELDS)
-# Functions take the state by reference: it is a struct of a hundred arrays, and copying it would cost more than a call.
+# Simulators take the state by reference, which compiles soonest; observations by value, which reads it faster on a CPU.
 State = wp.ref[Struct]

@@ -77,5 +77,5 @@ FIELDS = (
 )
 
 Struct = struct("JobShopPreemptiveState", __name__, FIELDS)
-# Functions take the state by reference: to copy its arrays would cost more than a call, and the compiler a minute.
+# Simulators take the state by reference, which compiles soonest.
 State = wp.ref[Struct]

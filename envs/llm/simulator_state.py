@@ -245,5 +245,5 @@ FIELDS = (
 )
 
 Struct = struct("LLMState", __name__, FIELDS)
-# Functions take the state by reference: it is a struct of many arrays, and copying it would cost more than a call.
+# Simulators take the state by reference, which compiles soonest.
 State = wp.ref[Struct]

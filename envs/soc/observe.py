@@ -10,7 +10,8 @@ import warp as wp
 
 from ..core.features import clear_graph, clip, hide_candidate, hide_edge
 from ..core.graph import Feature
-from .simulator_state import LATEST, PULL, PUSH, Struct as State
+from .simulator_state import LATEST, PULL, PUSH
+from .simulator_state import Struct as State
 
 READY_TASK = (
     Feature("mean_execution", "mean execution time / p / 2", 0, 4),

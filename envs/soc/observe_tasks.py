@@ -9,7 +9,8 @@ import warp as wp
 from ..core.features import clip, hide_edge
 from ..core.graph import Feature
 from .observe import clear, show_choice, survey
-from .simulator_state import DONE, QUEUED, READY, RUNNING, Struct as State
+from .simulator_state import DONE, QUEUED, READY, RUNNING
+from .simulator_state import Struct as State
 
 TASK = (
     Feature("waiting", "1 while predecessors are not committed or done"),

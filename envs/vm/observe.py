@@ -12,7 +12,8 @@ from ..core.graph import Feature
 from .observe_moves import CANDIDATE, best_ratio, level_share, residue, show_candidate, show_stop
 from .observe_wide import show_all_rooms, show_rooms
 from .simulator_cluster import left, rate
-from .simulator_state import BILLION, DYNAMIC, HOSTS_FROM, MACRO, NOWHERE, SLOT, Struct as State
+from .simulator_state import BILLION, DYNAMIC, HOSTS_FROM, MACRO, NOWHERE, SLOT
+from .simulator_state import Struct as State
 from .simulator_survey import key_of
 
 __all__ = ["CANDIDATE", "CLASS_OF_PLACES", "CLASS_OF_VMS", "CONTEXT", "WHEREABOUTS", "observe", "show_context"]

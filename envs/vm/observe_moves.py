@@ -6,7 +6,8 @@ from ..core.features import clip, hide_candidate
 from ..core.graph import Feature
 from .simulator_class import node_gain
 from .simulator_cluster import left, need_of
-from .simulator_state import HARD, MACRO, SLOT, Struct as State
+from .simulator_state import HARD, MACRO, SLOT
+from .simulator_state import Struct as State
 
 CANDIDATE = (
     Feature("double", "1 for a VM on both nodes of a host"),

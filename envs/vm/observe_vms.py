@@ -13,7 +13,8 @@ from .observe_moves import (
     show_candidate,
     show_stop,
 )  # fmt: skip
-from .simulator_state import SLOT, Struct as State
+from .simulator_state import SLOT
+from .simulator_state import Struct as State
 
 VM_NODE = (
     Feature("double", "1 for a VM on both nodes of a host"),

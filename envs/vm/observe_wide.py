@@ -8,7 +8,8 @@ import warp as wp
 
 from ..core.features import clip
 from ..core.graph import Feature
-from .simulator_state import HALF, MACRO, Struct as State
+from .simulator_state import HALF, MACRO
+from .simulator_state import Struct as State
 
 ROOMS = (4, 8, 16, 32)  # cores
 WIDE_CANDIDATE = (

@@ -42,7 +42,6 @@ class JobShops:
     name, kind = "job_shop", ""
     programs = job_shop.PROGRAMS
     bank_field, env_field = "duration", "start"
-    optimisation = None  # a state that is passed by value takes the compiler longer without
 
     def __init__(self, random_shop, dated):
         self.random_shop, self.dated = random_shop, dated
@@ -66,7 +65,6 @@ class LiveJobShops(JobShops):
 
     kind = "live"
     programs = {"live": job_shop_live.PROGRAM}
-    optimisation = 0
 
     def draw(self, seed: int, count: int, observation: str = "", **fixed) -> Game:
         game = super().draw(seed, count, observation="jobs", construction="wait")  # one program does it all
@@ -87,7 +85,6 @@ class SoCs:
     name, kind = "soc", ""
     programs = soc.PROGRAMS
     bank_field, env_field = "execution", "start"
-    optimisation = 0
 
     def __init__(self, random_system, random_soc_options):
         self.random_system, self.random_options = random_system, random_soc_options
@@ -106,7 +103,6 @@ class VMs:
     name, kind = "vm", ""
     programs = vm.PROGRAMS
     bank_field, env_field = "need_cores", "place"
-    optimisation = 0
 
     def __init__(self, random_cluster, random_vm_options):
         self.random_cluster, self.random_options = random_cluster, random_vm_options
@@ -126,7 +122,6 @@ class Requests:
     name, kind = "llm", ""
     programs = {"queue": llm.PROGRAM}
     bank_field, env_field = "prompt_tokens", "ended"
-    optimisation = 0
 
     def __init__(self, random_requests, random_llm_options):
         self.random_requests, self.random_options = random_requests, random_llm_options
@@ -144,7 +139,6 @@ class FlexibleJobShops:
     name, kind = "flexible_job_shop", ""
     programs = flexible.PROGRAMS
     bank_field, env_field = "duration", "start"
-    optimisation = 0
 
     def __init__(self, random_flexible_shop):
         self.random_shop = random_flexible_shop

@@ -166,7 +166,7 @@ def test_devices_that_are_there():
 def test_every_kernel_compiles_for_a_gpu(subject, kind, tmp_path, monkeypatch):
     if kind == len(subject.programs):
         pytest.skip("there is one program")
-    monkeypatch.setattr(wp.config, "optimization_level", subject.optimisation)  # the errors are the same at every level
+    monkeypatch.setattr(wp.config, "optimization_level", 0)  # the errors are the same at every level
     program = list(subject.programs.values())[kind]
     files = compile_for_cuda(program, 90, str(tmp_path))
     code = "".join(path.read_text("utf-8", errors="replace") for path in map(type(tmp_path), files))
