@@ -241,7 +241,7 @@ _LLM = {
         {"ect_regret": -6.0}, transfer=("route-e2e-x83", "route-e2e-x117", "route-e2e-1h3a"),
     ),
     "route-overload": _route(
-        "route-overload", "the same in overload, without prefixes", "atc", "least-kv",
+        "route-overload", "the same in overload, without prefixes", "atc", "jsq",
         {"ttft_regret": -3.0, "free": 5.0}, transfer=("route-overload-x112", "route-overload-1h3a"),
         trained="route-overload-n1500",  # as crowded as its 5,000 requests, and three times as many workloads a minute
     ),
