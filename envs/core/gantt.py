@@ -38,6 +38,7 @@ class Chart:
         caption: what there is to say of the schedule, such as its makespan.
         names: of the instance, the longest first; the first one that fits is shown.
         marks: (M, 2) int64, item and time of small marks above the lanes, such as arrivals.
+        closed: (K, 3) int64: lane, start and end of the times in which a lane is out of service.
     """
 
     bars: np.ndarray
@@ -53,6 +54,7 @@ class Chart:
     caption: str
     names: tuple[str, ...]
     marks: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), dtype=np.int64))
+    closed: np.ndarray = field(default_factory=lambda: np.zeros((0, 3), dtype=np.int64))
 
 
 def drawable(entries: np.ndarray, lanes: int) -> np.ndarray:
@@ -107,8 +109,8 @@ def draw_rgb(chart: Chart, size: tuple[int, int]) -> np.ndarray:
 def draw_ansi(chart: Chart, width: int) -> str:
     """Draw a chart as text: a line for each lane, a symbol for each item, a dot where nothing runs.
 
-    A column stands for a whole number of time units and shows what runs at its middle, so bars shorter than a
-    column may not show. With more than 62 items symbols repeat.
+    Where a lane is closed it shows #. A column stands for a whole number of time units and shows what runs at its
+    middle, so bars shorter than a column may not show. With more than 62 items symbols repeat.
 
     Args:
         chart: what is to be drawn.
@@ -127,10 +129,12 @@ def draw_ansi(chart: Chart, width: int) -> str:
     unit = -(-until // (width - label))
     columns = -(-until // unit)
     picture = np.full((len(chart.lanes), columns), ".")
-    for item, lane, start, end in chart.bars.tolist():
+    shown = [("#", *row) for row in chart.closed.tolist()]
+    shown += [(SYMBOLS[item % len(SYMBOLS)], *row) for item, *row in chart.bars.tolist()]
+    for symbol, lane, start, end in shown:
         # the middle of column c is (c + 1/2) * unit; this keeps those with start <= middle < end
         first, beyond = (max(0, -((unit - 2 * time) // (2 * unit))) for time in (start, end))
-        picture[lane, first:beyond] = SYMBOLS[item % len(SYMBOLS)]
+        picture[lane, first:beyond] = symbol
     lines = [f"{chart.caption}; a column is {unit} {chart.unit[unit > 1]}; {_key(chart.items, chart.item)}"]
     lines += [name[: label - 1].ljust(label) + "".join(row) for name, row in zip(chart.short, picture, strict=True)]
     ticks = "".join(str(at * unit).ljust(10) for at in range(0, columns, 10) if at + len(str(at * unit)) <= columns)
@@ -155,6 +159,8 @@ def _draw(chart: Chart, title: str | None, ax: "Axes") -> None:
     until = max(chart.end or 0, chart.until, 1)
     first = int(chart.bars[:, 2].min()) if len(chart.bars) else 0
     ax.set_xlim(min(0, first), until * 1.012)
+    if len(chart.closed):
+        _closed(ax, chart.closed)
     if len(chart.bars):
         _bars(ax, chart.bars, chart.items, font)
     if len(chart.marks):
@@ -187,14 +193,27 @@ def _lanes(ax: "Axes", chart: Chart, height: float, font: float) -> None:
     ax.spines["bottom"].set_color("#9a9a9a")
 
 
+def _corners(lane: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """Of a rectangle in each of these lanes, (N, 4, 2)."""
+    top, bottom = lane - 0.41, lane + 0.41
+    return np.stack([start, top, end, top, end, bottom, start, bottom], axis=1).reshape(-1, 4, 2)
+
+
+def _closed(ax: "Axes", closed: np.ndarray) -> None:
+    """Hatched rectangles, behind the bars."""
+    from matplotlib.collections import PolyCollection
+
+    style = {"facecolors": "none", "edgecolors": "#b4b4b4", "linewidths": 0.0, "hatch": "////", "zorder": 1}
+    ax.add_collection(PolyCollection(_corners(*closed.T), **style))
+
+
 def _bars(ax: "Axes", bars: np.ndarray, items: int, font: float) -> None:
     """One polygon for each bar in a single collection, and the items' numbers where they fit."""
     from matplotlib.collections import PolyCollection
 
     colours = _palette(items)
     item, lane, start, end = bars.T
-    top, bottom = lane - 0.41, lane + 0.41
-    corners = np.stack([start, top, end, top, end, bottom, start, bottom], axis=1).reshape(-1, 4, 2)
+    corners = _corners(lane, start, end)
     face = colours[item % len(colours)]
     low, high = ax.get_xlim()
     pixels = ax.get_window_extent().width / (high - low)

@@ -17,7 +17,7 @@ from .model import Model, job_kinds
 from .objective import cost
 from .simulator_live_state import BITS, STATES
 from .simulator_state import COST_KINDS, LEAST_TAIL, MACHINE_KINDS, MEAN_KINDS, SURVEY_KINDS
-from .world import Shutdowns, actual_times, mean_processing_time
+from .world import actual_times, mean_processing_time, shutdowns
 
 PROGRAM = Program(
     name="job_shop_live",
@@ -200,9 +200,8 @@ class LiveModel(Model):
 
     def _pieces(self, instance: JobShopInstance, columns: np.ndarray, key: dict[str, int]) -> np.ndarray:
         """What is left of these rows, and of the time after them, when machines shut down."""
-        options, unit = self.options, mean_processing_time(instance)
-        up, down = unit * options.uptime, unit * options.repair
-        machines = [Shutdowns(up, down, machine, **key) for machine in range(instance.machines)]
+        options = self.options
+        machines = shutdowns(instance, options.uptime, options.repair, key)
         rows = [
             (job, step, machine, *piece)
             for job, step, machine, start, end in columns.tolist()

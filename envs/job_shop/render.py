@@ -1,15 +1,21 @@
 """Draws job shop schedules: a Gantt chart as a figure, as pixels, or as text."""
 
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..core import gantt as charts
 from ..core.schedule import Schedule
+from .calendars import of_machine
+from .conditions import Conditions
+from .world import shutdowns
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+MOST_CLOSED = 1000  # times at most that a machine is drawn as shut down
 
 
 def gantt(schedule: Schedule, title: str | None = None, ax: "Axes | None" = None) -> "Figure":
@@ -48,7 +54,7 @@ def gantt_rgb(schedule: Schedule, size: tuple[int, int] = (960, 540)) -> np.ndar
 
 
 def gantt_ansi(schedule: Schedule, width: int = 80) -> str:
-    """Draw a schedule as text: a line for each machine, a symbol for each job, a dot where it is idle.
+    """Draw a schedule as text: a line for each machine, a symbol for each job, a dot where idle, # where closed.
 
     A column stands for a whole number of time units and shows what runs at its middle, so operations
     shorter than a column may not show. With more than 62 jobs symbols repeat.
@@ -74,6 +80,7 @@ def _chart(schedule: Schedule) -> charts.Chart:
     # Where shutdowns interrupt operations, each of their pieces is an entry.
     there = len(np.unique(schedule.entries[:, :2], axis=0)) if schedule.conditions else len(schedule)
     complete = there >= total
+    until = _shortest_possible(instance)
     return charts.Chart(
         bars=entries[:, [0, 2, 3, 4]],
         items=instance.jobs,
@@ -83,11 +90,30 @@ def _chart(schedule: Schedule) -> charts.Chart:
         lane="machine",
         time="time (units)",
         unit=("time unit", "time units"),
-        until=_shortest_possible(instance),
+        until=until,
         end=end if len(schedule) else None,
         caption=f"makespan {end}" if complete else f"{there} of {total} operations, until {end}",
         names=(f"{instance.name}  ({instance.jobs} jobs, {instance.machines} machines)", instance.name),
+        closed=_closed(schedule, max(end, until)),
     )
+
+
+def _closed(schedule: Schedule, until: int) -> np.ndarray:
+    """Machine, start and end of the windows and shutdowns that begin before a time, (K, 3) int64."""
+    instance = schedule.instance
+    windows = [of_machine(instance.windows, machine) for machine in range(instance.machines)]
+    if schedule.conditions.get("uptime"):
+        world = Conditions.read(schedule.conditions)
+        key = {name: getattr(world, name) for name in ("seed", "world", "episode")}
+        windows = [
+            map(down.window, range(MOST_CLOSED)) for down in shutdowns(instance, world.uptime, world.repair, key)
+        ]
+    rows = [
+        (machine, begin, min(finish, until))
+        for machine, found in enumerate(windows)
+        for begin, finish in takewhile(lambda window: window[0] < until, found)
+    ]
+    return np.array(rows, np.int64).reshape(-1, 3)
 
 
 def _shortest_possible(instance) -> int:

@@ -36,6 +36,18 @@ def actual_times(
     return np.where(estimate > 0, np.maximum((estimate * factor + ONE // 2) // ONE, 1), estimate)
 
 
+def shutdowns(instance: JobShopInstance, uptime: int, repair: int, key: dict[str, int]) -> list["Shutdowns"]:
+    """Those of every machine.
+
+    Args:
+        instance: the problem, whose mean processing time is the unit.
+        uptime, repair: mean times between shutdowns and of one, in percent of it.
+        key: seed, world and episode.
+    """
+    unit = mean_processing_time(instance)
+    return [Shutdowns(unit * uptime, unit * repair, machine, **key) for machine in range(instance.machines)]
+
+
 class Shutdowns:
     """When one machine is down.
 

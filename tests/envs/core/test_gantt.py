@@ -52,6 +52,16 @@ def test_marks_point_at_their_time_in_the_colour_of_their_item():
     assert np.array_equal(points.get_facecolors(), bars.get_facecolors()[[1, 0]])
 
 
+def test_lanes_are_hatched_while_they_are_closed():
+    shut = replace(chart(), closed=np.array([[1, 2, 6], [0, 45, 50]]))
+    behind, bars = draw(shut).axes[0].collections
+    assert behind.get_hatch() and behind.get_zorder() < bars.get_zorder()
+    boxes = [path.get_extents() for path in behind.get_paths()]
+    assert [(box.x0, box.x1, round((box.y0 + box.y1) / 2)) for box in boxes] == [(2, 6, 1), (45, 50, 0)]
+    first, second = draw_ansi(shut, 30).splitlines()[1:3]
+    assert first == "L0 0000000000.........." and second == "L1 ..####....1111111111"
+
+
 @pytest.mark.parametrize("items", [LEGEND_ITEMS, LEGEND_ITEMS + 1])
 def test_the_legend_is_only_for_few_items(items):
     assert (draw(chart(items)).axes[0].get_legend() is not None) == (items <= LEGEND_ITEMS)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,10 @@ import dispatchgym
 from dispatchgym.envs.core.errors import OptionError
 from dispatchgym.envs.core.gantt import LEGEND_ITEMS
 from dispatchgym.envs.core.schedule import Schedule
+from dispatchgym.envs.job_shop.conditions import Conditions
 from dispatchgym.envs.job_shop.instance import JobShopInstance
 from dispatchgym.envs.job_shop.render import gantt, gantt_ansi, gantt_rgb
+from dispatchgym.envs.job_shop.world import shutdowns
 
 
 def shop(jobs: int, machines: int, length: int = 10) -> JobShopInstance:
@@ -53,6 +56,23 @@ def test_bars_stand_where_the_entries_say():
     assert "shop" in axes.get_title("left")
     assert "time" in axes.get_xlabel() and axes.get_ylabel() == "machine"
     assert any(np.allclose(line.get_xdata(), 30) for line in axes.lines)
+
+
+def test_windows_and_shutdowns_are_hatched():
+    closed = replace(shop(2, 2), windows=[[[3, 5]], [[2, 4], [9, 30]]])
+    first = full(closed).entries[:1]  # on machine 0 from 0 to 10, whatever its window
+    text = gantt_ansi(Schedule(closed, first), 60).splitlines()
+    assert text[1:3] == ["M0 0000000000", "M1 ..##.....#"]
+    live = full(shop(2, 2))
+    conditions = Conditions(uptime=60, repair=40, seed=3).as_dict()
+    picture = gantt_ansi(replace(live, entries=live.entries[:1], conditions=conditions), 80).splitlines()
+    machines = shutdowns(live.instance, 60, 40, {"seed": 3, "world": 0, "episode": 0})
+    for machine, line in enumerate(picture[1:3]):
+        down = {t for q in range(20) for t in range(*machines[machine].window(q))}
+        shown = {t for t, symbol in enumerate(line[3:]) if symbol == "#"}
+        busy = set(range(10)) if machine == 0 else set()
+        assert shown == {t for t in down - busy if t < len(line) - 3}
+    assert len(gantt(replace(live, conditions=conditions)).axes[0].collections) == 2
 
 
 def test_each_job_has_its_own_colour_and_its_number():
