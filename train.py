@@ -8,6 +8,7 @@ torchrun --nproc-per-node 4 train.py job-shop     four processes whose gradients
 
 import dataclasses
 import json
+import time
 from pathlib import Path
 
 if not __package__:  # run as a script: the package is this folder under its installed name
@@ -128,21 +129,26 @@ def make_stages(config: dict) -> list:
     ]
 
 
-def evolve(config: dict, run: Path, first: bool = True) -> None:
-    """Find the index that the training begins with, and keep it with the configuration; all processes find the same."""
+def evolve(config: dict, run: Path, first: bool = True) -> float:
+    """Find the index that the training begins with, and keep it with the configuration; all processes find the same.
+
+    Returns:
+        How many seconds it took.
+    """
     from tqdm import tqdm
 
     from .agents.evolution import Evolution
     from .agents.evolution import evolve as find_index
     from .envs.core.files import write_atomic
 
-    settings = Evolution(**config["evolution"])
+    settings, began = Evolution(**config["evolution"]), time.perf_counter()
     count = settings.generations
     with tqdm(total=count, desc="evolution of an index", unit="generation", leave=False, disable=not first) as bar:
         index = find_index(make_stages(config), settings, config["seed"], bar.update)
     config["network"] = config["network"] | {"prior": index}
     if first:
         write_atomic(run / "config.json", json.dumps(config, indent=1))
+    return time.perf_counter() - began
 
 
 def _options(stage: str, config: dict):
@@ -178,9 +184,9 @@ def train(config: dict, run: Path, resume_from: Path | None = None, ranks=None):
     from .agents.callbacks import Checkpoints
 
     first = ranks is None or ranks.first
-    if config.get("evolution") and resume_from is None:
-        evolve(config, run, first)
+    seconds = evolve(config, run, first) if config.get("evolution") and resume_from is None else 0.0
     ppo = build(config, ranks)
+    ppo.seconds["evolution"] = seconds
     if resume_from is not None:
         checkpoint.restore(resume_from, ppo)
     callbacks = observers(config, ppo) if first else []

@@ -17,6 +17,7 @@ from ..envs.core.graph import GraphSpec
 from ..envs.core.registry import Family, family
 from .presets import DEFAULT
 
+FIRST = DEFAULT | {"job_shop": "mixed"}  # of several that would do
 FOLDER = Path(__file__).parent / "pretrained"
 FORMAT = 1
 WORD = "pretrained"
@@ -72,9 +73,9 @@ def kind_of(instance) -> str:
 
 
 def names(family_name: str) -> list[str]:
-    """Names of a family's shipped policies, that of its main training first."""
+    """Names of a family's shipped policies, the strongest or that of its main training first."""
     found = sorted(path.stem for path in (FOLDER / family_name).glob("*.json"))
-    return sorted(found, key=lambda name: name != DEFAULT.get(family_name))
+    return sorted(found, key=lambda name: name != FIRST.get(family_name))
 
 
 def read_card(family_name: str, name: str) -> Card:

@@ -34,10 +34,13 @@ def rewrite(path, **changes) -> None:
 
 
 def test_there_is_one_for_the_main_job():
-    assert ("job_shop", "main") in SHIPPED and shipped.names("job_shop")[0] == "main"
+    assert ("job_shop", "main") in SHIPPED and shipped.names("job_shop")[0] == "mixed"
+    assert all(
+        shipped.names(family)[0] == first for family, first in shipped.FIRST.items() if (family, first) in SHIPPED
+    )
 
 
-@pytest.mark.parametrize(("family_name", "name"), SHIPPED, ids="-".join)
+@pytest.mark.parametrize(("family_name", "name"), SHIPPED, ids=map("-".join, SHIPPED))
 def test_every_shipped_policy_is_what_its_card_says(family_name, name):
     card = shipped.read_card(family_name, name)
     weights = card.path.with_suffix(".safetensors")
@@ -96,13 +99,13 @@ def test_the_command_takes_the_names(call):
     results = [Result.from_json(line) for line in out.splitlines()]
     assert status == 0 and [r.policy for r in results] == ["pretrained"] * 2 + ["pretrained/main"] * 2
     assert [r.value for r in results[:2]] == [r.value for r in results[2:]]
-    assert [r.status for r in results] == ["pretrained/main"] * 2 + [""] * 2
+    assert [r.status for r in results] == ["pretrained/mixed"] * 2 + [""] * 2
     assert "pretrained/main" in call("job-shop", "--list")[1]
 
 
 def test_an_unknown_one_is_one_line(call):
     status, out, err = call("job-shop", "--instances", "ft06", "--policies", "pretrained/none")
-    assert status == 2 and out == "" and err.count("\n") == 1 and "'none'; known: main" in err
+    assert status == 2 and out == "" and err.count("\n") == 1 and "'none'; known: main, mixed" in err
 
 
 def test_a_family_without_any_says_how_to_make_one(call, folder):
@@ -123,12 +126,13 @@ def test_each_instance_gets_the_policy_of_its_kind(folder, monkeypatch):
     """Two kinds in one list; answers come in the list's order."""
     copy_as(folder, "a-twin", options=json.loads(MAIN.read_text())["options"] | {"construction": "non-delay"})
     copy_as(folder, "odd", kind="odd")
+    monkeypatch.setattr(shipped, "FIRST", {"job_shop": "main"})
     monkeypatch.setattr(shipped, "kind_of", lambda i: "odd" if i.name.endswith("1") else i.objective)
     shops = registry.instances(["4x3:0-2", "ft06", "la01"], "job_shop")
     answers = solve(resolve("pretrained", "job_shop"), shops, Limits())
     assert [a.status for a in answers] == [f"pretrained/{n}" for n in ("main", "odd", "main", "main", "odd")]
     assert [a.schedule.instance.name for a in answers] == [shop.name for shop in shops]
-    monkeypatch.setattr(shipped, "DEFAULT", {"job_shop": "a-twin"})
+    monkeypatch.setattr(shipped, "FIRST", {"job_shop": "a-twin"})
     assert solve(resolve("pretrained", "job_shop"), shops[:1], Limits())[0].status == "pretrained/a-twin"
 
 
@@ -143,9 +147,9 @@ def test_the_most_similar_world_is_preferred(folder, monkeypatch):
 
 
 def test_a_kind_nobody_was_trained_for_is_an_error(call):
-    status, _, err = call("job-shop", "--instances", "single-20:0", "--policies", "pretrained")
+    status, _, err = call("job-shop", "--instances", "setup-weighted-single-20:0", "--policies", "pretrained")
     assert status == 2 and err.count("\n") == 1
-    assert "no shipped policy fits single-20:0 (total_tardiness): main is for makespan" in err
+    assert "no shipped policy fits setup-weighted-single-20:0 (total_weighted_tardiness): mixed is for makespan" in err
 
 
 def test_by_name_it_refuses_an_observation_it_cannot_read(call):
