@@ -327,7 +327,7 @@ PRESETS["job_shop"]["blocking-6x6"] = _job_shop(
 PRESETS["job_shop"]["dynamic-10x5"] = _job_shop(
     "10 jobs that arrive one after the other at 5 machines that break down, times being uncertain",
     "dynamic-10x5 dynamic-10x5-150",
-    300_000,
+    1_000_000,
     held_out={"90 %": ["dynamic-10x5:0-19"], "150 %": ["dynamic-10x5-150:0-19"]},
     watched=["dynamic-10x5:50-69"],
     rules=(*_JOB_SHOP_RULES, "wspt", *_DUE_DATE_RULES, "cp-sat-replan"),
