@@ -198,13 +198,15 @@ def _llm(doc: str, stages: tuple[str, ...], timesteps: int, options: dict, **mor
     return Preset(**(arguments | more))
 
 
-def _route(name: str, doc: str, local: str, reference: str, start: dict, **more) -> Preset:
-    held_out = {name: [f"{name}:0-15"]} | {other: [f"{other}:0-9"] for other in more.pop("transfer")}
-    trained = more.pop("trained", name)
+def _route(
+    name: str, doc: str, local: str, reference: str, start: dict, transfer: tuple[str, ...], trained: str = ""
+) -> Preset:
+    held_out = {name: [f"{name}:0-15"]} | {other: [f"{other}:0-9"] for other in transfer}
+    trained = trained or name
     return _llm(
         doc, (trained, f"{trained}-mix"), 2_000_000, {"control": "routing", "local": local}, rules=_ROUTERS,
         reference=reference, held_out=held_out, watched=[f"{name}:16-25"],
-        evolution={"generations": 60, "pairs": 24, "episodes": 4, "spread": 0.3, "start": start}, **more,
+        evolution={"generations": 60, "pairs": 24, "episodes": 4, "spread": 0.3, "start": start},
     )  # fmt: skip
 
 

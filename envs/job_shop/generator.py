@@ -139,8 +139,8 @@ def preset_instance(preset: str, seed: int) -> JobShopInstance:
 
     It is drawn by ``generate`` with durations 1 to 99, or for ``"two-sets-20x15"`` 1 to 200 and routes through two
     sets, or as ``due_dates`` or ``dynamic`` says, from a stream of its own, which is none of the streams of training.
-    For sizes of a few operations equal instances may
-    still turn up in both by chance. Presets with due dates share the shops of a size and seed.
+    For sizes of a few operations equal instances may still turn up in both by chance. Presets with due dates share the
+    shops of a size and seed.
 
     Args:
         preset: the size, such as ``"15x15"``, or one of the forms of ``due_dates`` and ``dynamic``,
@@ -152,16 +152,22 @@ def preset_instance(preset: str, seed: int) -> JobShopInstance:
         OptionError: if the seed or the size is out of range.
     """
     jobs, machines = preset_size(preset)
-    name, (dress, base) = f"{preset}:{seed}", undressed(preset)
-    dated = _dated(base)
+    rng = _stream(jobs, machines, _tags(preset)[0], seed)
+    return _instance(preset, jobs, machines, rng, f"{preset}:{seed}", seed)
+
+
+def _tags(preset: str) -> tuple[int, int]:
+    """The words in the seed sequences of a preset's held-out instances, and of those to train on."""
+    dress, base = undressed(preset)
     if chain_preset(preset):
-        return _instance(preset, jobs, machines, _stream(jobs, machines, CHAIN_HELD_OUT_TAG, seed), name, seed)
+        return CHAIN_HELD_OUT_TAG, CHAIN_TRAINING_TAG
     if dress:
-        return _instance(preset, jobs, machines, _stream(jobs, machines, LIMITED_HELD_OUT_TAG, seed), name, seed)
-    if dated:
-        return _dated_instance(dated, _stream(jobs, machines, DATED_HELD_OUT_TAG, seed), name, seed)
-    tag = TWO_SETS_HELD_OUT_TAG if base.startswith(TWO_SETS) else HELD_OUT_TAG
-    return _shop(base, jobs, machines, _stream(jobs, machines, tag, seed), name)
+        return LIMITED_HELD_OUT_TAG, LIMITED_TRAINING_TAG
+    if _dated(base):
+        return DATED_HELD_OUT_TAG, DATED_TRAINING_TAG
+    if base.startswith(TWO_SETS):
+        return TWO_SETS_HELD_OUT_TAG, TWO_SETS_TRAINING_TAG
+    return HELD_OUT_TAG, TRAINING_TAG
 
 
 def draw_instance(preset: str, rng: np.random.Generator) -> JobShopInstance:
@@ -183,13 +189,9 @@ def _instance(preset: str, jobs: int, machines: int, rng: np.random.Generator, n
         return chains(jobs, rng, name, chain[1])
     dress, base = undressed(preset)
     dated = _dated(base)
-    shop = _dated_instance(dated, rng, name, place) if dated else _shop(base, jobs, machines, rng, name)
-    return dress(shop, rng)
-
-
-def _shop(base: str, jobs: int, machines: int, rng: np.random.Generator, name: str) -> JobShopInstance:
-    """An instance of a preset that is a size, perhaps with routes through two sets of machines."""
-    return generate(jobs, machines, rng, name, **_manner(base))
+    if dated:
+        return dress(_dated_instance(dated, rng, name, place), rng)
+    return dress(generate(jobs, machines, rng, name, **_manner(base)), rng)
 
 
 def _manner(base: str) -> dict[str, object]:
@@ -223,15 +225,10 @@ def training_instances(preset: str, count: int, seed: int, part: int) -> list[Jo
     """
     jobs, machines = preset_size(preset)
     dress, base = undressed(preset)
-    chain = chain_preset(preset)
-    if dress or chain or _dated(base):
-        tag = LIMITED_TRAINING_TAG if dress else CHAIN_TRAINING_TAG if chain else DATED_TRAINING_TAG
-        rng = _stream(jobs, machines, tag, seed, part)
+    rng = _stream(jobs, machines, _tags(preset)[1], seed, part)
+    if dress or chain_preset(preset) or _dated(base):
         first = int(rng.integers(2**31))  # so that every part begins somewhere else in the grid
         return [_instance(preset, jobs, machines, rng, preset, first + place) for place in range(count)]
-    rng = training_rng(jobs, machines, seed, part)
-    if base.startswith(TWO_SETS):
-        rng = _stream(jobs, machines, TWO_SETS_TRAINING_TAG, seed, part)
     duration, machine = generate_batch(count, jobs, machines, rng, **_manner(base))
     return [JobShopInstance(preset, machines, d, m) for d, m in zip(duration, machine, strict=True)]
 

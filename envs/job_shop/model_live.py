@@ -146,7 +146,7 @@ class LiveModel(Model):
 
     def _ahead(self, instance: JobShopInstance) -> np.ndarray:
         """The machines of each operation and those after it, as bits, (jobs, route) int64; see the safety rule."""
-        bits = np.where(instance.machine >= 0, 1 << (instance.machine.astype(np.int64) % int(BITS)), 0)
+        bits = np.where(instance.machine >= 0, 1 << (instance.machine.astype(np.int64) % BITS), 0)
         ahead = np.zeros((self.jobs, self.route), np.int64)
         ahead[: bits.shape[0], : bits.shape[1]] = np.bitwise_or.accumulate(bits[:, ::-1], axis=1)[:, ::-1]
         return ahead

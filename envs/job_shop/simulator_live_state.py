@@ -8,7 +8,7 @@ UNLIMITED, NONE, SWAP = (wp.constant(kind) for kind in range(3))  # kinds of buf
 WAITING, RUNNING, INTERRUPTED, DONE = (wp.constant(kind) for kind in range(4))  # kinds of status
 UP, DOWN = (wp.constant(kind) for kind in range(2))  # kinds of mean_time
 MOST_STATES = wp.constant(128)  # states from which the safety rule looks for a way out
-STATES = 129  # and one that is in the making
+STATES = MOST_STATES + 1  # and one that is in the making
 BITS = wp.constant(63)  # of a set of machines
 SHUTDOWN = wp.constant(0x73687574)  # tells the draws of shutdowns from all others
 
