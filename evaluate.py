@@ -26,8 +26,8 @@ class Arguments:
     instances: tuple[str, ...] = ()
     """Names (ta01), ranges (ta01-10), groups (ta), files, globs, or PRESET:FIRST-LAST (6x6:0-99)."""
     policies: tuple[str, ...] = ()
-    """Names from --list, pretrained (a shipped policy that goes with the instance), pretrained/NAME, or folders of
-    trained policies; empty takes all rules that apply.
+    """Names from --list, pretrained (a shipped policy that goes with the instance), pretrained/NAME, or folders or
+    cards (NAME.json) of trained policies; empty takes all rules that apply.
     """
     samples: int = 1
     """Attempts per instance, the first one greedy; the best counts."""

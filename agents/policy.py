@@ -1,5 +1,7 @@
 """The network as a policy: for Stable-Baselines3's algorithms, and for the evaluator."""
 
+from pathlib import Path
+
 import torch
 from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor, nn
@@ -118,7 +120,11 @@ def sample(logits: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def load_policy(name: str, family_name: str):
-    """Load a shipped policy, ``pretrained`` or ``pretrained/NAME``, or that of a run folder or checkpoint folder.
+    """Load a policy: shipped (``pretrained``, ``pretrained/NAME``), of a card, or of a run or checkpoint folder.
+
+    Args:
+        name: of it, or the path of a card that ``ship`` wrote, its weights beside it, or of a folder.
+        family_name: the family it must be of.
 
     Raises:
         CheckpointError: if it is not one, or of another family.
@@ -128,4 +134,6 @@ def load_policy(name: str, family_name: str):
 
     if shipped.is_name(name):
         return shipped.load(name.lower(), family_name)
+    if name.endswith(".json"):
+        return shipped.read_policy(shipped.read_card_at(Path(name), family_name))
     return checkpoint.read_policy(name, family_name)

@@ -47,6 +47,8 @@ class Arguments:
     """Key of the sampled attempts."""
     note: str = ""
     """A sentence for the card, such as what else the machine did meanwhile."""
+    evaluate: bool = True
+    """State what it achieves; without, the card has no results, as for a further seed of a training."""
     overwrite: bool = False
     """Take the place of a policy that is shipped under this name already."""
 
@@ -174,7 +176,7 @@ def ship(arguments: Arguments) -> Path:
     settings = preset(config["family"], config["preset"])
     card = _card(config, header, settings) | {
         "note": arguments.note,
-        "results": results(policy, settings, config["family"], arguments),
+        "results": results(policy, settings, config["family"], arguments) if arguments.evaluate else [],
         "sha256": hashlib.sha256(data).hexdigest(),
     }
     try:

@@ -79,7 +79,7 @@ def names(family_name: str) -> list[str]:
 
 
 def read_card(family_name: str, name: str) -> Card:
-    """Read a card.
+    """Read the card of a shipped policy.
 
     Raises:
         UnknownNameError: listing the shipped policies of the family.
@@ -87,7 +87,15 @@ def read_card(family_name: str, name: str) -> Card:
     """
     if name not in names(family_name):
         raise UnknownNameError(f"shipped policy of {family_name}", name, names(family_name) or ["none is shipped"])
-    path = FOLDER / family_name / f"{name}.json"
+    return read_card_at(FOLDER / family_name / f"{name}.json", family_name)
+
+
+def read_card_at(path: Path, family_name: str) -> Card:
+    """Read a card that lies anywhere, such as where ``ship --out`` wrote it.
+
+    Raises:
+        CheckpointError: if it is torn, not a card, or of another family.
+    """
     try:
         if path.stat().st_size > LARGEST_CARD:
             raise CheckpointError(f"{path}: larger than {LARGEST_CARD} bytes")
@@ -101,7 +109,7 @@ def read_card(family_name: str, name: str) -> Card:
             raise CheckpointError(f"{path}: {key} must be a {kind.__name__}, got {content.get(key)!r:.80}")
     if content["family"] != family_name:
         raise CheckpointError(f"{path}: of the family {content['family']}, not {family_name}")
-    return Card(name, family_name, content, path)
+    return Card(path.stem, family_name, content, path)
 
 
 def cards(family_name: str) -> list[Card]:
@@ -142,11 +150,12 @@ def read_policy(card: Card):
         stamp = path.stat()
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error}") from error
-    return _read_policy(card.path, path, (stamp.st_mtime_ns, stamp.st_size, card.path.stat().st_mtime_ns))
+    stamps = (stamp.st_mtime_ns, stamp.st_size, card.path.stat().st_mtime_ns)
+    return _read_policy(card.path.resolve(), path, card.family, stamps)
 
 
 @lru_cache(maxsize=32)
-def _read_policy(card_path: Path, path: Path, stamp: tuple):
+def _read_policy(card_path: Path, path: Path, family_name: str, stamp: tuple):
     """A policy, kept until one of its files changes."""
     from safetensors import SafetensorError
     from safetensors.torch import load as load_tensors
@@ -154,7 +163,7 @@ def _read_policy(card_path: Path, path: Path, stamp: tuple):
     from .gnn import GraphNetwork
     from .policy import NetworkPolicy
 
-    card = read_card(card_path.parent.name, card_path.stem)
+    card = read_card_at(card_path, family_name)
     content, entry = card.content, family(card.family)
     if stamp[1] > LARGEST_WEIGHTS:
         raise CheckpointError(f"{path}: larger than {LARGEST_WEIGHTS} bytes")

@@ -5,14 +5,15 @@
     python benchmarks/report.py soc --presets random-plan --runs runs --limit 10
 
 What is measured already (same instances, policies and options) is not measured again: the lines of results lie in a
-folder beside the report. ``--runs`` names a folder of trainings, ``FAMILY-PRESET-SEED`` each, whose policies take part
-as further seeds; without it the shipped policy stands for itself.
+folder beside the report, so a report that was stopped goes on where it was. Further seeds of a training are the pairs
+``seeds/FAMILY/PRESET-SEED`` beside this file, or the run folders ``FAMILY-PRESET-SEED`` that ``--runs`` names.
 """
 
 import argparse
 import datetime
 import json
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +23,7 @@ import report_sections
 import torch
 from report_sections import LEARNED, SAMPLED, Section
 
-from dispatchgym.agents import shipped
+from dispatchgym.agents import checkpoint, shipped
 from dispatchgym.envs.core import registry, tables
 from dispatchgym.envs.core.errors import DispatchGymError
 from dispatchgym.envs.core.evaluation import evaluate
@@ -33,17 +34,26 @@ from dispatchgym.envs.core.statistics import Interval, crossed_bootstrap, interq
 
 BUDGETS = (1, 4, 16, 64)  # attempts, for quality against time
 SECONDS = (1.0, 5.0, 20.0)  # of the exact solver there
+SEEDS = Path(__file__).parent / "seeds"
 TIMED = tuple(f"ta{10 * k + 1:02d}" for k in range(8))
 
 
+def sources(section: Section, runs: Path | None) -> dict[str, str]:
+    """Where the trained policies of a section are found, by seed: run folders, or the shipped one and further seeds."""
+    if runs:
+        stem = f"{section.family.replace('_', '-')}-{section.preset}-"
+        return {folder.name.removeprefix(stem): str(folder) for folder in sorted(runs.glob(f"{stem}[0-9]*"))}
+    if section.preset not in shipped.names(section.family):
+        return {}
+    more = sorted((SEEDS / section.family).glob(f"{section.preset}-[0-9]*.json"))
+    found = {path.stem.removeprefix(f"{section.preset}-"): str(path) for path in more}
+    return {"shipped": f"{shipped.WORD}/{section.preset}"} | found
+
+
 def learned(section: Section, runs: Path | None) -> dict[str, object]:
-    """The trained policies of a section by seed: those of run folders, or the shipped one; empty without any."""
-    stem = f"{section.family.replace('_', '-')}-{section.preset}"
-    folders = sorted(runs.glob(f"{stem}-[0-9]*")) if runs else []
-    names = {folder.name.removeprefix(f"{stem}-"): str(folder) for folder in folders}
-    names = names or {"shipped": f"pretrained/{section.preset}"}
+    """The trained policies of a section by seed; empty without any."""
     found = {}
-    for seed, name in names.items():
+    for seed, name in sources(section, runs).items():
         try:
             found[seed] = resolve(name, section.family)
         except DispatchGymError as error:
@@ -55,13 +65,11 @@ def measure(section: Section, runs: Path | None, limit: int) -> list[Result]:
     """Let everybody play a section; learned policies carry their seed in the name, after an @."""
     instances = registry.instances(list(section.names), section.family)[: limit or None]
     policies = {name: resolve(name, section.family) for name in section.rules}
-    seconds = 60.0
-    if section.exact and any(registry.bounds(instance) is None for instance in instances):
-        name, seconds = section.exact
-        policies[name] = resolve(name, section.family)
+    if section.exact:
+        policies[section.exact[0]] = resolve(section.exact[0], section.family)
     trained = learned(section, runs)
     policies |= {f"{LEARNED}@{seed}": policy for seed, policy in trained.items()}
-    limits = Limits(options=section.options, time_limit=seconds)
+    limits = Limits(options=section.options, time_limit=section.exact[1] if section.exact else 60.0)
     results = evaluate(policies, instances, limits)
     if section.samples > 1 and trained:
         several = {f"{SAMPLED.format(section.samples)}@{seed}": policy for seed, policy in trained.items()}
@@ -75,8 +83,7 @@ def measure(section: Section, runs: Path | None, limit: int) -> list[Result]:
 def remembered(section: Section, folder: Path, runs: Path | None, limit: int) -> list[Result]:
     """The results of a section, measured now or read back if nothing that they depend on has changed."""
     path = folder / f"{section.key}.jsonl"
-    seeds = sorted(p.name for p in runs.glob("*")) if runs else []
-    key = json.dumps([repr(section), limit, seeds, _shipped(section)])
+    key = json.dumps([repr(section), limit, _stamps(section, runs)])
     if path.exists():
         first, *lines = path.read_text("utf-8").splitlines()
         if first == key:
@@ -86,10 +93,18 @@ def remembered(section: Section, folder: Path, runs: Path | None, limit: int) ->
     return results
 
 
-def _shipped(section: Section) -> str:
-    """The card of the shipped policy, so that a new one is measured."""
-    there = section.preset in shipped.names(section.family)
-    return shipped.read_card(section.family, section.preset).path.read_text("utf-8") if there else ""
+def _stamps(section: Section, runs: Path | None) -> dict[str, str]:
+    """Digests of the weights of a section's trained policies, so that new ones are measured."""
+    found = {}
+    for seed, name in sources(section, runs).items():
+        if runs:
+            found[seed] = checkpoint.newest(Path(name)).name
+        else:
+            of_package = name.startswith(shipped.WORD)
+            card = shipped.read_card(section.family, section.preset) if of_package else None
+            card = card or shipped.read_card_at(Path(name), section.family)
+            found[seed] = card.content["sha256"]
+    return found
 
 
 def by_policy(results: list[Result]) -> dict[str, np.ndarray]:
@@ -139,6 +154,31 @@ def verdict(results: list[Result], section: Section) -> str:
     )
 
 
+def headroom(found: dict[str, list[Result]], sections: list[Section], naive: str) -> str:
+    """A row for each set: what a naive rule, the best rule, learning and the solver leave, and what is proved."""
+    rows = [["set", "unit", "naive rule", "best rule", "learned, greedy", "learned, attempts", "solver", "bound"]]
+    for section in sections:
+        results = found[section.key]
+        gaps = by_policy(results)
+        rules = [name for name in section.rules if name in gaps]
+        best = min(rules, key=lambda name: gaps[name].mean(), default=None)
+        solver = section.exact[0] if section.exact else ""
+        bound = tables.bound_gaps([r for r in results if r.policy == best])
+
+        def mean(name: str, gaps=gaps) -> str:
+            return f"{gaps[name].mean():.2f}" if name in gaps else ""
+
+        rows.append([
+            f"`{section.preset}`: {section.title}", tables.unit(results), f"{naive} {mean(naive)}",
+            f"{best} {mean(best)}" if best else "", mean(LEARNED), mean(SAMPLED.format(section.samples)),
+            f"{solver} {mean(solver)}", f"{np.mean(bound):.2f}" if bound else "",
+        ])  # fmt: skip
+    return (
+        "### Headroom\n\nMean gaps; the best rule is the one that is best on the set, with hindsight; the bound is "
+        f"what is proved, where it is for every instance.\n\n{tables.to_markdown(rows)}"
+    )
+
+
 def published(results: dict[str, list[Result]], prefix: str, table: report_sections.Published) -> str:
     """Our rows beside those of others, by size."""
     columns = {title.removeprefix(prefix): by_policy(part) for title, part in results.items()}
@@ -185,12 +225,14 @@ def timed(out: Path, runs: Path | None) -> str:
 
 def family_text(entry, arguments, out: Path) -> str:
     """The chapter of a family."""
-    lines = [f"## {entry.command}\n"]
+    lines: list[str] = []
     found: dict[str, list[Result]] = {}
-    for section in report_sections.sections(entry.name, arguments.presets):
-        print(f"{section.key}", flush=True)
+    sections = report_sections.sections(entry.name, arguments.presets)
+    for section in sections:
+        began = time.perf_counter()
         results = remembered(section, out / "measured", arguments.runs, arguments.limit)
-        found[section.title] = results
+        print(f"{section.key}: {time.perf_counter() - began:.0f} s", flush=True)
+        found[section.key] = results
         lines.append(f"### `{section.preset}`: {section.title}\n\n{tables.to_markdown(rows_of(results))}")
         lines.append(verdict(results, section))
         everybody = {name: gaps.mean(axis=0) for name, gaps in by_policy(results).items()}
@@ -198,12 +240,13 @@ def family_text(entry, arguments, out: Path) -> str:
         report_figures.profiles(everybody, section.title, tables.unit(results), out / figure)
         lines.append(f"![performance profile]({figure})\n")
     for prefix, table in (("Taillard ", report_sections.TAILLARD), ("Demirkol ", report_sections.DMU)):
-        part = {title: rows for title, rows in found.items() if title.startswith(prefix)}
+        part = {s.title: found[s.key] for s in sections if s.title.startswith(prefix)}
         if part:
             lines.append(f"### {prefix.strip()}: beside what is published\n\n{published(part, prefix, table)}")
-    if any(title.startswith("Taillard") for title in found):
+    if any(section.title.startswith("Taillard") for section in sections):
         lines.append(timed(out, arguments.runs))
-    return "\n".join(lines)
+    summary = [headroom(found, sections, entry.naive)] if sections else ["No policy is shipped.\n"]
+    return "\n".join([f"## {entry.command}\n", *summary, *lines])
 
 
 def main() -> None:

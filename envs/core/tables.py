@@ -111,9 +111,9 @@ def headroom(results: Sequence[Result], naive: str, rules: Sequence[str], exact:
     best = min(known, key=lambda rule: float(gaps[rule].mean()))
     roles = {naive: "naive rule"} | {best: "best rule"}
     roles |= {name: "exact" if name in exact else "learned" for name in gaps if name not in rules}
-    bounds = {r.problem: _bound_gap(r) for r in results if r.policy == best and r.lower_bound is not None}
-    if len(bounds) == len(gaps[best]):
-        gaps["lower bound"] = np.array(list(bounds.values()))
+    bounds = bound_gaps([r for r in results if r.policy == best])
+    if bounds:
+        gaps["lower bound"] = np.array(bounds)
         roles["lower bound"] = "proven"
     rows = [["role", "policy", f"gap {unit(results)}", "95 % interval", "minus best rule", "paired 95 % interval"]]
     for policy in sorted((name for name in roles if name in gaps), key=lambda name: -gaps[name].mean()):
@@ -123,6 +123,12 @@ def headroom(results: Sequence[Result], naive: str, rules: Sequence[str], exact:
             f"{difference.mean:+.2f}", f"{difference.low:+.2f} .. {difference.high:+.2f}",
         ])  # fmt: skip
     return rows
+
+
+def bound_gaps(results: Sequence[Result]) -> list[float]:
+    """Gaps of the lower bounds of a policy's results, in hundredths; empty unless every instance has one."""
+    known = [result for result in results if result.lower_bound is not None]
+    return [_bound_gap(result) for result in known] if len(known) == len(results) else []
 
 
 def _bound_gap(result: Result) -> float:

@@ -10,6 +10,7 @@ import dispatchgym
 from dispatchgym import train
 from dispatchgym.agents import checkpoint, ship, shipped
 from dispatchgym.agents.presets import preset
+from dispatchgym.envs.core.errors import CheckpointError, UnknownNameError
 from dispatchgym.envs.core.registry import family
 from dispatchgym.envs.core.solvers import Limits, resolve, solve
 
@@ -81,6 +82,22 @@ def test_the_pair_is_the_policy_of_the_run(call, run, tmp_path, monkeypatch):
     assert rows["ft06", "spt", 1]["mean"] == 88 and rows["ft06", "spt", 1]["gap"] == 60.0
     assert rows["la01-05", "learned", 2]["mean"] <= rows["la01-05", "learned", 1]["mean"]
     assert rows["la01-05", "learned", 1]["interval_95"][0] <= rows["la01-05", "learned", 1]["gap"]
+
+
+def test_a_card_names_its_policy_wherever_it_lies(call, run, tmp_path):
+    assert call(run, "--name", "seed-3", "--no-evaluate", "--out", tmp_path)[0] == 0
+    card = tmp_path / "seed-3.json"
+    assert json.loads(card.read_text())["results"] == []
+    shop = dispatchgym.load("la01")
+    mine, theirs = (solve(resolve(str(p), "job_shop"), [shop], Limits())[0].schedule for p in (card, run))
+    assert (mine.entries == theirs.entries).all()
+    with pytest.raises(CheckpointError, match="of the family job_shop, not soc"):
+        resolve(str(card), "soc")
+    card.with_suffix(".safetensors").unlink()
+    with pytest.raises(CheckpointError, match="seed-3.safetensors: cannot be read"):
+        resolve(str(card), "job_shop")
+    with pytest.raises(UnknownNameError, match="folder or card"):
+        resolve(str(tmp_path / "seed-4.json"), "job_shop")
 
 
 def test_a_name_is_not_taken_twice(call, run, tmp_path):

@@ -77,6 +77,28 @@ def test_the_verdict_says_who_is_better(report):
     assert report.verdict(played("fifo", *fast), section) == ""
 
 
+def test_headroom_names_the_best_rule_and_what_is_proved(report):
+    section = report.Section("job_shop", "main", "shops", (), ("spt", "fifo"), ("cp-sat", 1.0))
+    results = [
+        *played("fifo", 150, 150), *played("spt", 120, 140), *played("learned, greedy@0", 110, 110),
+        *played("learned, greedy@1", 110, 130), *played("cp-sat", 101, 101),
+    ]  # fmt: skip
+    text = report.headroom({section.key: results}, [section], "fifo")
+    assert text.splitlines()[-1] == "| `main`: shops | % | fifo 50.00 | spt 30.00 | 15.00 |  | cp-sat 1.00 | 0.00 |"
+
+
+def test_further_seeds_take_part(report, tmp_path, monkeypatch):
+    (tmp_path / "job_shop").mkdir()
+    for suffix in (".json", ".safetensors"):
+        content = (report.shipped.FOLDER / "job_shop" / f"main{suffix}").read_bytes()
+        (tmp_path / "job_shop" / f"main-3{suffix}").write_bytes(content)
+    monkeypatch.setattr(report, "SEEDS", tmp_path)
+    section = report.Section("job_shop", "main", "tiny", ("3x3:0-1",), (), samples=1)
+    names = {one.policy for one in report.remembered(section, tmp_path, None, 0)}
+    assert names == {"learned, greedy@shipped", "learned, greedy@3"}
+    assert report.sources(report.Section("job_shop", "nobody", "tiny", (), ()), None) == {}
+
+
 def test_who_left_an_instance_unsolved_has_no_mean(report):
     missing = played("mip", 120, 130)
     object.__setattr__(missing[1], "gap", None)
