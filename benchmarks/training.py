@@ -1,10 +1,11 @@
 """Decisions a second of PPO, rollout and update, beside stock Stable-Baselines3 on the same environment and network.
 
-    python benchmarks/training.py                               the table training.md, some ten minutes
-    python benchmarks/training.py --batches 64 --rounds 1 --out -   a first look
+    python benchmarks/training.py                               the table training.md, some twenty minutes
+    python benchmarks/training.py --tasks shop --batches 64 --rounds 1 --out -   a first look
 
-Everybody trains the network of the main job on random shops of 10 jobs and 10 machines with the same minibatches. They
-take turns in each round; the best of the rounds counts, so that a busy moment spoils nobody.
+Everybody trains the same network with the same minibatches: on random shops of 10 jobs and 10 machines that of the main
+job, on requests to four LLM servers the smaller one of its presets. They take turns in each round; the best of the
+rounds counts, so that a busy moment spoils nobody.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import platform
 import sys
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -28,13 +30,10 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 import dispatchgym
 from dispatchgym.agents.policy import GraphPolicy
 from dispatchgym.agents.ppo import PPO
+from dispatchgym.agents.presets import preset
 from dispatchgym.agents.rollout import Stage
 from dispatchgym.envs.core.registry import family
 
-SIZE = 10  # jobs and machines
-NETWORK = {"width": 32, "hidden": 32}
-MINIBATCH, EPOCHS = 512, 3
-STEPS = 48  # of stock rollouts; an episode of this size has as many decisions, roughly
 GROUP = 16
 BATCHES = (64, 512, 4096)
 MOST_SINGLE = 512  # environments that are each a simulation of their own
@@ -43,13 +42,69 @@ MEASURED = 16  # minibatches of an update that are carried out: all cost the sam
 WORKERS = 8  # processes of SubprocVecEnv: each loads torch and the simulator, some 300 MB
 
 
+@dataclass(frozen=True)
+class Task:
+    """What is trained on.
+
+    Attributes:
+        title: of it.
+        family, stage: the generator's preset.
+        environment: Gymnasium's name of the family.
+        drawn: arguments that make the environment draw the same instances.
+        options: of the family.
+        network: keyword arguments of GraphNetwork.
+        minibatch, epochs: of an update.
+        advantage: that presets train with.
+        steps: of stock rollouts.
+    """
+
+    title: str
+    family: str
+    stage: str
+    environment: str
+    drawn: dict
+    options: dict
+    network: dict
+    minibatch: int
+    epochs: int
+    advantage: str
+    steps: int
+
+    def arguments(self) -> dict:
+        """Keyword arguments of ``gymnasium.make``."""
+        return self.drawn | self.options
+
+
+def _task(title: str, family_name: str, of: str, stage: str, environment: str, drawn: dict) -> Task:
+    """A task that is trained as a preset is, but for its instances."""
+    like = preset(family_name, of)
+    network = {name: value for name, value in like.network.items() if name != "quiet"}
+    return Task(
+        title, family_name, stage, environment, drawn, like.options, network, like.ppo.get("batch_size", 512),
+        like.ppo["n_epochs"], like.ppo.get("advantage", "group"), 48,
+    )  # fmt: skip
+
+
+TASKS = {
+    # An episode of this size has some 48 decisions, as many as a stock rollout has steps.
+    "shop": _task(
+        "shops of 10 jobs and 10 machines, active schedules", "job_shop", "main", "10x10", "JobShop",
+        {"jobs": 10, "machines": 10},
+    ),
+    "routing": _task(
+        "300 requests to four LLM servers with cached prefixes", "llm", "route-prefix", "route-prefix-n300",
+        "LLMAdmission", {"preset": "route-prefix-n300"},
+    ),
+}  # fmt: skip
+
+
 class Face(VecEnv):
     """dispatchgym's vector environment with NumPy observations, as Stable-Baselines3 wants to see it."""
 
-    def __init__(self, count: int):
+    def __init__(self, task: Task, count: int):
         self.envs = gymnasium.make_vec(
-            "dispatchgym/JobShop-v0", num_envs=count, jobs=SIZE, machines=SIZE, numpy=True, threads=1,
-            final_observation=False,
+            f"dispatchgym/{task.environment}-v0", num_envs=count, numpy=True, threads=1, final_observation=False,
+            **task.arguments(),
         )  # fmt: skip
         super().__init__(count, self.envs.single_observation_space, self.envs.single_action_space)
         self.render_mode = None
@@ -80,31 +135,38 @@ class Face(VecEnv):
         return [False] * self.num_envs
 
 
-def make_env():
+def make_env(task: Task):
     """One Gymnasium environment."""
     torch.set_num_threads(1)
-    return gymnasium.make("dispatchgym:dispatchgym/JobShop-v0", jobs=SIZE, machines=SIZE)
+    return gymnasium.make(f"dispatchgym:dispatchgym/{task.environment}-v0", **task.arguments())
 
 
-def ours(batch: int, advantage: str, threads: int) -> PPO:
+def single(task: Task, kind: type, batch: int) -> VecEnv:
+    """Single environments side by side, as Stable-Baselines3 does it."""
+    return kind([partial(make_env, task)] * batch)
+
+
+def ours(task: Task, batch: int, advantage: str, threads: int) -> PPO:
     """This package's trainer."""
-    options = family("job_shop").make_options()
-    stage = Stage("job_shop", f"{SIZE}x{SIZE}", batch // GROUP, GROUP, options, 0, "cpu", threads=threads)
-    model = PPO([stage], network=NETWORK, batch_size=MINIBATCH, n_epochs=1, advantage=advantage, threads=threads)
+    options = family(task.family).make_options(**task.options)
+    stage = Stage(task.family, task.stage, batch // GROUP, GROUP, options, 0, "cpu", threads=threads)
+    model = PPO(
+        [stage], network=task.network, batch_size=task.minibatch, n_epochs=1, advantage=advantage, threads=threads
+    )
     minibatches = model._minibatches
     model._minibatches = lambda buffer, count: itertools.islice(minibatches(buffer, count), MEASURED)
     return model
 
 
-def stock(venv: VecEnv) -> StockPPO:
+def stock(task: Task, venv: VecEnv) -> StockPPO:
     """Stable-Baselines3's trainer with the same network: ``GraphPolicy`` reads the mask off the observation."""
-    spec = family("job_shop").model(
-        [dispatchgym.load(f"{SIZE}x{SIZE}:0")], family("job_shop").make_options()
-    ).spec  # fmt: skip
+    entry = family(task.family)
+    instances = entry.room("generator").training_instances(task.stage, 1, 0, 0)
+    spec = entry.model(instances, entry.make_options(**task.options)).spec
     model = StockPPO(
-        GraphPolicy, venv, n_steps=STEPS // 4 if venv.num_envs >= MANY else STEPS, batch_size=MINIBATCH,
-        n_epochs=1, gamma=1.0, gae_lambda=0.98,
-        learning_rate=1e-3, device="cpu", policy_kwargs={"spec": spec, "network": NETWORK},
+        GraphPolicy, venv, n_steps=task.steps // 4 if venv.num_envs >= MANY else task.steps,
+        batch_size=task.minibatch, n_epochs=1, gamma=1.0, gae_lambda=0.98, learning_rate=1e-3, device="cpu",
+        policy_kwargs={"spec": spec, "network": task.network},
     )  # fmt: skip
     get = model.rollout_buffer.get
     model.rollout_buffer.get = lambda size: itertools.islice(get(size), MEASURED)
@@ -116,6 +178,7 @@ class Case:
     """One row of the table.
 
     Attributes:
+        task: that it is trained on.
         title: of the trainer.
         batch: environments side by side.
         make: from the batch to the trainer.
@@ -124,6 +187,7 @@ class Case:
         failed: why there is no measurement; empty otherwise.
     """
 
+    task: Task
     title: str
     batch: int
     make: object
@@ -147,7 +211,7 @@ class Case:
             self.failed = f"{type(error).__name__}: {error}"[:80]
 
     def _learn(self, iterations: int):
-        clock = Clock(iterations)
+        clock = Clock(iterations, self.task.minibatch)
         try:
             self.model.learn(10**12, callback=clock, reset_num_timesteps=False)
         except Enough:
@@ -157,7 +221,11 @@ class Case:
     def _keep(self, wall: dict, cpu: dict, decisions: dict) -> None:
         for best, spent in ((self.best, wall), (self.processor, cpu)):
             rollout, update = spent["rollout"] / decisions["rollout"], spent["update"] / decisions["update"]
-            for part, seconds in (("rollout", rollout), ("update", update), ("both", rollout + EPOCHS * update)):
+            for part, seconds in (
+                ("rollout", rollout),
+                ("update", update),
+                ("both", rollout + self.task.epochs * update),
+            ):
                 best[part] = min(best.get(part, float("inf")), seconds)
 
     def close(self) -> None:
@@ -175,9 +243,9 @@ class Enough(Exception):
 class Clock(BaseCallback):
     """Time of rollouts and of updates, by the clock and by the processor."""
 
-    def __init__(self, iterations: int):
+    def __init__(self, iterations: int, minibatch: int):
         super().__init__()
-        self.left = iterations
+        self.left, self.minibatch = iterations, minibatch
         self.wall = {"rollout": 0.0, "update": 0.0}
         self.cpu = dict(self.wall)
         self.decisions, self.mark = {"rollout": 0, "update": 0}, None
@@ -196,7 +264,7 @@ class Clock(BaseCallback):
         buffer = self.model.rollout_buffer
         found = len(buffer) if isinstance(self.model, PPO) else buffer.buffer_size * buffer.n_envs
         self.decisions["rollout"] += found
-        self.decisions["update"] += found * min(1.0, MEASURED / max(1, round(found / MINIBATCH)))
+        self.decisions["update"] += found * min(1.0, MEASURED / max(1, round(found / self.minibatch)))
 
     def _count(self, part: str) -> None:
         now = time.perf_counter(), processor_seconds(self.model.env)
@@ -215,22 +283,30 @@ def processor_seconds(env) -> float:
     return total
 
 
-def cases(batches: list[int]) -> list[Case]:
-    """The rows, batch by batch."""
+def cases(task: Task, batches: list[int]) -> list[Case]:
+    """The rows of a task, batch by batch."""
     rows = []
+
+    def add(title: str, batch: int, make) -> None:
+        rows.append(Case(task, title, batch, make))
+
     for batch in batches:
-        rows.append(Case("dispatchgym, as presets train (group advantage)", batch, lambda b: ours(b, "group", 1)))
-        rows.append(Case("dispatchgym, GAE and value loss", batch, lambda b: ours(b, "gae", 1)))
-        rows.append(Case("dispatchgym, GAE, 2 threads", batch, lambda b: ours(b, "gae", 2)))
-        rows.append(Case("stock PPO, vector environment", batch, lambda b: stock(Face(b))))
+        add(
+            f"dispatchgym, as presets train ({task.advantage} advantage)",
+            batch,
+            lambda b: ours(task, b, task.advantage, 1),
+        )
+        add("dispatchgym, GAE and value loss", batch, lambda b: ours(task, b, "gae", 1))
+        add("dispatchgym, GAE, 2 threads", batch, lambda b: ours(task, b, "gae", 2))
+        add("stock PPO, vector environment", batch, lambda b: stock(task, Face(task, b)))
         if batch <= MOST_SINGLE:
-            rows.append(Case("stock PPO, DummyVecEnv", batch, lambda b: stock(DummyVecEnv([make_env] * b))))
-    rows.append(Case("stock PPO, SubprocVecEnv", WORKERS, lambda b: stock(SubprocVecEnv([make_env] * b))))
+            add("stock PPO, DummyVecEnv", batch, lambda b: stock(task, single(task, DummyVecEnv, b)))
+    add("stock PPO, SubprocVecEnv", WORKERS, lambda b: stock(task, single(task, SubprocVecEnv, b)))
     return rows
 
 
 def markdown(rows: list[Case], rounds: int, load: str) -> str:
-    """The table with what a reader needs to judge it."""
+    """The tables with what a reader needs to judge them."""
     packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "stable-baselines3", "warp-lang"))
     lines = [
         "# Training: decisions per second",
@@ -239,13 +315,27 @@ def markdown(rows: list[Case], rounds: int, load: str) -> str:
         f" {os.getloadavg()[0]:.1f} at the end",
         f"- {platform.system()} {platform.machine()}, Python {platform.python_version()}, dispatchgym"
         f" {dispatchgym.__version__}, {packages}; one torch thread",
-        f"- shops of {SIZE} jobs and {SIZE} machines, active schedules, decisions with an alternative only; network of"
-        f" width {NETWORK['width']}, minibatches of {MINIBATCH}, of which {MEASURED} are carried out; best of {rounds}"
+        f"- decisions with an alternative only; of the minibatches {MEASURED} are carried out; best of {rounds}"
         f" round{'s' if rounds > 1 else ''}, trainers in turn",
-        f"- update: decisions in one pass of gradient steps; both: a rollout and {EPOCHS} passes",
+        "- update: decisions in one pass of gradient steps; both: a rollout and all passes",
         "- a core's: decisions per second of processor time, workers included, which other work on the"
         " machine changes by some 10 %; by clock: per second on the machine as it was; ratio: a core's, both, to the"
         " row of the same batch that is `dispatchgym, GAE and value loss`, which has a value loss as stock PPO does",
+    ]
+    for task in dict.fromkeys(row.task.title for row in rows):
+        lines += table([row for row in rows if row.task.title == task])
+    return "\n".join(lines) + "\n"
+
+
+def table(rows: list[Case]) -> list[str]:
+    """The table of a task."""
+    task = rows[0].task
+    lines = [
+        "",
+        f"## {task.title[0].upper()}{task.title[1:]}",
+        "",
+        f"Network of width {task.network['width']} with {task.network.get('layers', 2)} layers, minibatches of"
+        f" {task.minibatch}, {task.epochs} passes.",
         "",
         "| trainer | batch | rollout, a core's | update, a core's | both, a core's | ratio | both, by clock |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
@@ -259,7 +349,14 @@ def markdown(rows: list[Case], rounds: int, load: str) -> str:
         base = same.get(row.batch, next(iter(same.values()), None))
         ratio = f"{base / row.processor['both']:.2f}" if base else "-"
         lines.append(f"| {row.title} | {row.batch} | {' | '.join(rates)} | {ratio} | {1 / row.best['both']:,.0f} |")
-    return "\n".join(lines) + "\n"
+    best = {
+        kind: max((1 / row.processor["both"] for row in rows if kind in row.title and not row.failed), default=0.0)
+        for kind in ("dispatchgym", "SubprocVecEnv")
+    }
+    if all(best.values()):
+        ratio = best["dispatchgym"] / best["SubprocVecEnv"]
+        lines += ["", f"Each at its best batch, dispatchgym makes {ratio:.1f} times the decisions of SubprocVecEnv."]
+    return lines
 
 
 def processor() -> str:
@@ -274,6 +371,7 @@ def processor() -> str:
 def main() -> None:
     """Measure and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(TASKS))
     parser.add_argument("--batches", type=int, nargs="+", default=list(BATCHES), help=f"multiples of {GROUP}")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", default=str(Path(__file__).with_name("training.md")), help="- for none")
@@ -281,10 +379,11 @@ def main() -> None:
     if any(batch < GROUP or batch % GROUP for batch in arguments.batches) or arguments.rounds < 1:
         parser.error(f"--batches must be multiples of {GROUP} and --rounds at least 1")
     torch.set_num_threads(1)
-    load, rows = f"{os.getloadavg()[0]:.1f}", cases(arguments.batches)
+    load = f"{os.getloadavg()[0]:.1f}"
+    rows = [row for name in arguments.tasks for row in cases(TASKS[name], arguments.batches)]
     for turn in range(arguments.rounds):
         for row in rows:
-            print(f"round {turn + 1}: {row.title}, batch {row.batch}", file=sys.stderr, flush=True)
+            print(f"round {turn + 1}: {row.task.family}, {row.title}, batch {row.batch}", file=sys.stderr, flush=True)
             row.measure(max(1, 128 // row.batch))
             if row.batch >= max(BATCHES):
                 row.close()  # made anew in the next round: several of this size at a time would need much memory
