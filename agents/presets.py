@@ -349,7 +349,7 @@ PRESETS["job_shop"]["dynamic-10x5"] = _job_shop(
 DEFAULT = {
     "job_shop": "main",
     "soc": "random-plan",
-    "vm": "medium",
+    "vm": "macro",
     "llm": "route-prefix",
     "flexible_job_shop": "fjsp-10x5",
 }
