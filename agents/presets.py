@@ -199,14 +199,22 @@ def _llm(doc: str, stages: tuple[str, ...], timesteps: int, options: dict, **mor
 
 
 def _route(
-    name: str, doc: str, local: str, reference: str, start: dict, transfer: tuple[str, ...], trained: str = ""
+    name: str,
+    doc: str,
+    local: str,
+    reference: str,
+    start: dict,
+    transfer: tuple[str, ...],
+    trained: str = "",
+    timesteps: int = 2_000_000,
+    episodes: int = 4,
 ) -> Preset:
     held_out = {name: [f"{name}:0-15"]} | {other: [f"{other}:0-9"] for other in transfer}
     trained = trained or name
     return _llm(
-        doc, (trained, f"{trained}-mix"), 2_000_000, {"control": "routing", "local": local}, rules=_ROUTERS,
+        doc, (trained, f"{trained}-mix"), timesteps, {"control": "routing", "local": local}, rules=_ROUTERS,
         reference=reference, held_out=held_out, watched=[f"{name}:16-25"],
-        evolution={"generations": 60, "pairs": 24, "episodes": 4, "spread": 0.3, "start": start},
+        evolution={"generations": 60, "pairs": 24, "episodes": episodes, "spread": 0.3, "start": start},
     )  # fmt: skip
 
 
@@ -237,6 +245,7 @@ _LLM = {
         "route-prefix", "four servers, two of them slower; sessions whose prefixes are cached; servers are first come",
         "fcfs", "hit-load", {"ttft_regret": -6.0, "hit": 4.0, "load_regret": -1.0},
         transfer=("route-prefix-x80", "route-prefix-g200", "route-prefix-s100", "route-prefix-1h3a"),
+        timesteps=1_000_000, episodes=2,
     ),
     "route-e2e": _route(
         "route-e2e", "the same with deadlines from end to end, long answers being underestimated", "atc", "ect",
@@ -256,7 +265,7 @@ _LLM = {
 PRESETS: dict[str, dict[str, Preset]] = {
     "job_shop": {
         "main": _job_shop(
-            "the main job: small mixed sizes, minutes on two cores", "6x6 10x10 15x10 15x15 20x10", 820_000
+            "the main job: small mixed sizes, minutes on two cores", "6x6 10x10 15x10 15x15 20x10", 400_000
         ),
         "6x6": _job_shop("6 jobs, 6 machines; some three minutes on two cores", "6x6", 1_000_000),
         "10x10": _job_shop("10 jobs, 10 machines; some five minutes on two cores", "10x10", 1_000_000, "10x10"),

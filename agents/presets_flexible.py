@@ -26,7 +26,7 @@ FLEXIBLE = {
         network={"width": 8, "heads": 2, "layers": 1},
     ),
     "fjsp-10x5": _flexible(
-        "10 jobs on 5 machines, times alike (SD1) and unlike (SD2)", "sd1-10x5 sd2-10x5", 1_000_000, groups=8,
+        "10 jobs on 5 machines, times alike (SD1) and unlike (SD2)", "sd1-10x5 sd2-10x5", 500_000, groups=8,
         exact=("cp-sat", 2.0),  # to prove these takes seconds to minutes each
         held_out={"sd1-10x5": ["sd1-10x5:0-99"], "sd2-10x5": ["sd2-10x5:0-99"]},
         watched=["sd1-10x5:100-109", "sd2-10x5:100-109"],

@@ -79,7 +79,6 @@ DMU = Published(
         "self-labeling, 128 samples": (12.0, 13.5, 14.4, 17.1, 11.7, 16.0, 11.2, 15.7),
     },
 )
-SHOP_EXACT = ("cp-sat", 5.0)
 SHOP_RULES = ("spt", "mwkr", "mopnr", "fdd/mwkr", "fifo")
 
 
@@ -95,7 +94,7 @@ def _taillard(number: int) -> str:
 def job_shop_sets() -> list[Section]:
     """Taillard's and Demirkol's instances by size, played by the policy of ``mixed``."""
     found = [
-        Section("job_shop", "mixed", f"Taillard {size}", (_taillard(10 * k + 1),), SHOP_RULES, SHOP_EXACT)
+        Section("job_shop", "mixed", f"Taillard {size}", (_taillard(10 * k + 1),), SHOP_RULES)
         for k, size in enumerate(_SIZES)
     ]
     # Demirkol's instances come in two kinds of routes: the first 40 are plain, the others visit half of the machines
@@ -103,7 +102,7 @@ def job_shop_sets() -> list[Section]:
     found += [
         Section(
             "job_shop", "mixed", f"Demirkol {size}",
-            (f"dmu{5 * k + 1:02d}-{5 * k + 5:02d}", f"dmu{5 * k + 41}-{5 * k + 45}"), SHOP_RULES, SHOP_EXACT,
+            (f"dmu{5 * k + 1:02d}-{5 * k + 5:02d}", f"dmu{5 * k + 41}-{5 * k + 45}"), SHOP_RULES,
         )
         for k, size in enumerate(_DMU_SIZES)
     ]  # fmt: skip
