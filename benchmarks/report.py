@@ -132,8 +132,12 @@ def rows_of(results: list[Result]) -> tables.Rows:
     return lines
 
 
+def _number(value: float) -> str:
+    return f"{round(value, 2) + 0.0:.2f}"  # no minus zero
+
+
 def _shown(interval: Interval) -> list[str]:
-    return [f"{interval.mean:.2f}", f"{interval.low:.2f} .. {interval.high:.2f}"]
+    return [_number(interval.mean), f"{_number(interval.low)} .. {_number(interval.high)}"]
 
 
 def verdict(results: list[Result], section: Section) -> str:
@@ -156,7 +160,9 @@ def verdict(results: list[Result], section: Section) -> str:
 
 def headroom(found: dict[str, list[Result]], sections: list[Section], naive: str) -> str:
     """A row for each set: what a naive rule, the best rule, learning and the solver leave, and what is proved."""
-    rows = [["set", "unit", "naive rule", "best rule", "learned, greedy", "learned, attempts", "solver", "bound"]]
+    rows = [
+        ["set", "unit", "naive rule", "best rule or planner", "learned, greedy", "learned, attempts", "solver", "bound"]
+    ]
     for section in sections:
         results = found[section.key]
         gaps = by_policy(results)
@@ -166,16 +172,16 @@ def headroom(found: dict[str, list[Result]], sections: list[Section], naive: str
         bound = tables.bound_gaps([r for r in results if r.policy == best])
 
         def mean(name: str, gaps=gaps) -> str:
-            return f"{gaps[name].mean():.2f}" if name in gaps else ""
+            return _number(gaps[name].mean()) if name in gaps else ""
 
         rows.append([
             f"`{section.preset}`: {section.title}", tables.unit(results), f"{naive} {mean(naive)}",
             f"{best} {mean(best)}" if best else "", mean(LEARNED), mean(SAMPLED.format(section.samples)),
-            f"{solver} {mean(solver)}", f"{np.mean(bound):.2f}" if bound else "",
+            f"{solver} {mean(solver)}", _number(np.mean(bound)) if bound else "",
         ])  # fmt: skip
     return (
-        "### Headroom\n\nMean gaps; the best rule is the one that is best on the set, with hindsight; the bound is "
-        f"what is proved, where it is for every instance.\n\n{tables.to_markdown(rows)}"
+        "### Headroom\n\nMean gaps; the best of the rules is the one that is best on the set, with hindsight; the "
+        f"bound is what is proved, where it is for every instance.\n\n{tables.to_markdown(rows)}"
     )
 
 
