@@ -30,7 +30,7 @@ from dispatchgym.envs.core.evaluation import evaluate
 from dispatchgym.envs.core.files import write_atomic
 from dispatchgym.envs.core.result import Result
 from dispatchgym.envs.core.solvers import Limits, resolve
-from dispatchgym.envs.core.statistics import Interval, crossed_bootstrap, interquartile_mean
+from dispatchgym.envs.core.statistics import FEWEST, Interval, crossed_bootstrap, interquartile_mean
 
 BUDGETS = (1, 4, 16, 64)  # attempts, for quality against time
 SECONDS = (1.0, 5.0, 20.0)  # of the exact solver there
@@ -242,9 +242,10 @@ def family_text(entry, arguments, out: Path) -> str:
         lines.append(f"### `{section.preset}`: {section.title}\n\n{tables.to_markdown(rows_of(results))}")
         lines.append(verdict(results, section))
         everybody = {name: gaps.mean(axis=0) for name, gaps in by_policy(results).items()}
-        figure = f"{section.key}.png"
-        report_figures.profiles(everybody, section.title, tables.unit(results), out / figure)
-        lines.append(f"![performance profile]({figure})\n")
+        if len({result.problem for result in results}) >= FEWEST:
+            figure = f"{section.key}.png"
+            report_figures.profiles(everybody, section.title, tables.unit(results), out / figure)
+            lines.append(f"![performance profile]({figure})\n")
     for prefix, table in (("Taillard ", report_sections.TAILLARD), ("Demirkol ", report_sections.DMU)):
         part = {s.title: found[s.key] for s in sections if s.title.startswith(prefix)}
         if part:

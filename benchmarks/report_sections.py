@@ -37,7 +37,7 @@ class Section:
     @property
     def key(self) -> str:
         """Its name in file names."""
-        title = "".join(letter if letter.isalnum() else "-" for letter in self.title)
+        title = "-".join("".join(letter if letter.isalnum() else " " for letter in self.title).split())
         return f"{self.family}.{self.preset}.{title}".lower().replace("_", "-")
 
 
