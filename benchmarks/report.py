@@ -24,8 +24,9 @@ import torch
 from report_sections import LEARNED, SAMPLED, Section
 
 from dispatchgym.agents import checkpoint, shipped
+from dispatchgym.agents.presets import PRESETS
 from dispatchgym.envs.core import registry, tables
-from dispatchgym.envs.core.errors import DispatchGymError
+from dispatchgym.envs.core.errors import DispatchGymError, UnknownNameError
 from dispatchgym.envs.core.evaluation import evaluate
 from dispatchgym.envs.core.files import write_atomic
 from dispatchgym.envs.core.result import Result
@@ -256,6 +257,13 @@ def family_text(entry, arguments, out: Path) -> str:
     return "\n".join([f"## {entry.command}\n", *summary, *lines])
 
 
+def _words(arguments) -> str:
+    """The arguments that say what is measured, as they were given."""
+    words = list(arguments.families)
+    words += ["--presets", *arguments.presets] if arguments.presets else []
+    return " ".join(words + ([f"--limit {arguments.limit}"] if arguments.limit else []))
+
+
 def main() -> None:
     """Measure, and write the report."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -267,13 +275,17 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     entries = [registry.family(name) for name in arguments.families] or registry.families()
+    known = {name for entry in entries for name in PRESETS.get(entry.name, {})}
+    for name in arguments.presets:
+        if name not in known:
+            raise UnknownNameError("preset", name, known)
     (arguments.out / "measured").mkdir(parents=True, exist_ok=True)
     parts = [family_text(entry, arguments, arguments.out) for entry in entries]
     head = (
         "# Results\n\nMean gaps to the best known value (to a reference policy where none is known: it then has 0), "
         "with 95 % bootstrap intervals over instances and, of learned policies, training seeds; `middle half` is the "
         "mean of the middle half. Every schedule was validated. `python benchmarks/report.py "
-        f"{' '.join(arguments.families)}`, {os.cpu_count()} cores, {datetime.date.today()}.\n\n"
+        f"{_words(arguments)}`, {os.cpu_count()} cores, {datetime.date.today()}.\n\n"
     )
     write_atomic(arguments.out / "results.md", head + "\n".join(parts))
 

@@ -125,10 +125,10 @@ def sections(family_name: str, presets: list[str]) -> list[Section]:
 
     Args:
         family_name: of the family.
-        presets: names; empty takes all that a policy is shipped for.
+        presets: names, of which those of other families are passed over; empty takes all that a policy is shipped for.
     """
     known = PRESETS.get(family_name, {})
-    names = presets or [name for name in known if name in shipped.names(family_name)]
+    names = [name for name in known if name in (presets or shipped.names(family_name))]
     found: list[Section] = []
     for name in names:
         if (family_name, name) == ("job_shop", "mixed"):

@@ -133,3 +133,6 @@ def test_a_family_that_is_not_there_is_an_error(report, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["report.py", "chess"])
     with pytest.raises(DispatchGymError, match="chess"):
         report.main()
+    monkeypatch.setattr(sys, "argv", ["report.py", "soc", "--presets", "main"])
+    with pytest.raises(DispatchGymError, match="preset"):
+        report.main()
