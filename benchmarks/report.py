@@ -261,7 +261,8 @@ def _words(arguments) -> str:
     """The arguments that say what is measured, as they were given."""
     words = list(arguments.families)
     words += ["--presets", *arguments.presets] if arguments.presets else []
-    return " ".join(words + ([f"--limit {arguments.limit}"] if arguments.limit else []))
+    words += [f"--limit {arguments.limit}"] if arguments.limit else []
+    return "".join(f" {word}" for word in words)
 
 
 def main() -> None:
@@ -284,7 +285,7 @@ def main() -> None:
     head = (
         "# Results\n\nMean gaps to the best known value (to a reference policy where none is known: it then has 0), "
         "with 95 % bootstrap intervals over instances and, of learned policies, training seeds; `middle half` is the "
-        "mean of the middle half. Every schedule was validated. `python benchmarks/report.py "
+        "mean of the middle half. Every schedule was validated. `python benchmarks/report.py"
         f"{_words(arguments)}`, {os.cpu_count()} cores, {datetime.date.today()}.\n\n"
     )
     write_atomic(arguments.out / "results.md", head + "\n".join(parts))
