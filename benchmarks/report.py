@@ -205,17 +205,16 @@ def published(results: dict[str, list[Result]], prefix: str, table: report_secti
     return f"{tables.to_markdown(rows)}\nRows without (here): {table.source}.\n"
 
 
-def timed(out: Path, runs: Path | None) -> str:
-    """Quality against time on one instance of each of Taillard's sizes."""
-    section = Section("job_shop", "mixed", "time", TIMED, ("fdd/mwkr",))
+def _quality_by_time(section: Section, runs: Path | None) -> dict[str, list]:
+    """Pairs of seconds an instance and mean gap in percent, by kind of policy."""
     instances = registry.instances(list(TIMED), "job_shop")
-    points: dict[str, list[tuple[float, float]]] = {}
+    points: dict[str, list] = {}
 
     def add(kind: str, policy, limits: Limits) -> None:
         results = evaluate({kind: policy}, instances, limits)
         if all(result.gap is not None for result in results):
             gap, seconds = (np.mean([getattr(r, name) for r in results]) for name in ("gap", "runtime_s"))
-            points.setdefault(kind, []).append((float(seconds), 100 * float(gap)))
+            points.setdefault(kind, []).append([float(seconds), 100 * float(gap)])
 
     for policy in list(learned(section, runs).values())[:1]:
         for samples in BUDGETS:
@@ -224,6 +223,18 @@ def timed(out: Path, runs: Path | None) -> str:
         add("fdd/mwkr, attempts", resolve("fdd/mwkr", "job_shop"), Limits(samples=samples))
     for seconds in SECONDS:
         add("CP-SAT", resolve("cp-sat", "job_shop"), Limits(time_limit=seconds))
+    return points
+
+
+def timed(out: Path, runs: Path | None) -> str:
+    """Quality against time on one instance of each of Taillard's sizes."""
+    section = Section("job_shop", "mixed", "time", TIMED, ("fdd/mwkr",))
+    path, key = out / "measured" / "job-shop.time.json", json.dumps([BUDGETS, SECONDS, _stamps(section, runs)])
+    known = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    if known.get("key") != key:
+        known = {"key": key, "points": _quality_by_time(section, runs)}
+        write_atomic(path, json.dumps(known))
+    points = known["points"]
     report_figures.quality_against_time(points, "ta01, ta11, .., ta71", out / "time-job-shop.png")
     rows = [["policy", "seconds an instance", "mean gap, %"]]
     rows += [[kind, f"{seconds:.3g}", f"{gap:.1f}"] for kind, line in points.items() for seconds, gap in line]
