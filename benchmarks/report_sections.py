@@ -85,6 +85,22 @@ SHOP_RULES = ("spt", "mwkr", "mopnr", "fdd/mwkr", "fifo")
 # Where a preset has no use for a solver while it trains, and a reader of the report has.
 EXACT = {("soc", "random-plan"): ("cp-sat", 2.0)}
 MOST_SAMPLES = 16
+# What plays ahead, searches or solves before it acts, in contrast to rules that look at the candidates once.
+PLANNERS = frozenset(
+    (
+        "cp-sat-replan",
+        "pilot",
+        "lookahead",
+        "best-rule",
+        "swap",
+        "beam",
+        "repack",
+        "pop",
+        "patterns",
+        "mip-reduced",
+        "mip-replan",
+    )
+)
 
 
 def _taillard(number: int) -> str:

@@ -78,13 +78,17 @@ def test_the_verdict_says_who_is_better(report):
 
 
 def test_headroom_names_the_best_rule_and_what_is_proved(report):
-    section = report.Section("job_shop", "main", "shops", (), ("spt", "fifo"), ("cp-sat", 1.0))
+    section = report.Section("job_shop", "main", "shops", (), ("cp-sat-replan", "spt", "fifo"), ("cp-sat", 1.0))
     results = [
+        *played("cp-sat-replan", 105, 105),
         *played("fifo", 150, 150), *played("spt", 120, 140), *played("learned, greedy@0", 110, 110),
         *played("learned, greedy@1", 110, 130), *played("cp-sat", 101, 101),
     ]  # fmt: skip
     text = report.headroom({section.key: results}, [section], "fifo")
-    assert text.splitlines()[-1] == "| `main`: shops | % | fifo 50.00 | spt 30.00 | 15.00 |  | cp-sat 1.00 | 0.00 |"
+    assert (
+        text.splitlines()[-1]
+        == "| `main`: shops | % | fifo 50.00 | spt 30.00 | cp-sat-replan 5.00 | 15.00 |  | cp-sat 1.00 | 0.00 |"
+    )
 
 
 def test_further_seeds_take_part(report, tmp_path, monkeypatch):
