@@ -179,7 +179,8 @@ _LLM_RULES = (
     "vtc", "wfq", "random",
 )  # fmt: skip
 _ROUTERS = (
-    "random", "round-robin", "random-server", "jsq", "jsq-speed", "power-of-two", "least-kv", "freeness", "least-ttft",
+    *_LLM_RULES,
+    "round-robin", "random-server", "jsq", "jsq-speed", "power-of-two", "least-kv", "freeness", "least-ttft",
     "ttft-feasible", "ect", "ect-size", "best-fit", "hit-load", "weighed", "affinity", "two-hashes", "sticky",
 )  # fmt: skip
 _REGIMES = ("steady", "burst", "burst-tight", "overload", "mixed-slo", "tight-kv", "tight-kv-burst")

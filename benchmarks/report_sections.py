@@ -130,8 +130,12 @@ def _sets(family_name: str, name: str, preset: Preset) -> list[Section]:
     exact = preset.exact or EXACT.get((family_name, name))
     # Attempts in an uncertain world are not the best of several, and say nothing that the greedy ones do not.
     samples = 1 if world.get("noise", "none") != "none" or world.get("reveal") else min(preset.samples, MOST_SAMPLES)
+    rules = preset.rules
+    if preset.options.get("control") == "routing":  # who admits for all servers at once plays another game
+        known = registry.family(family_name).policies
+        rules = tuple(rule for rule in rules if rule == "random" or known[rule].options.get("control") == "routing")
     return [
-        Section(family_name, name, title, tuple(names), preset.rules, exact, world, preset.reference, samples)
+        Section(family_name, name, title, tuple(names), rules, exact, world, preset.reference, samples)
         for title, names in preset.held_out.items()
     ]
 
