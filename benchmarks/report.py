@@ -108,6 +108,14 @@ def _stamps(section: Section, runs: Path | None) -> dict[str, str]:
     return found
 
 
+def judged(results: list[Result]) -> tuple[list[Result], str]:
+    """The results on instances of which something is known, and a remark on those that are left out."""
+    known = {result.problem for result in results if result.gap is not None}
+    left_out = {result.problem for result in results} - known
+    note = f"Without {len(left_out)} of the instances, on which the solver found nothing in its time.\n\n"
+    return [result for result in results if result.problem in known], note if left_out else ""
+
+
 def by_policy(results: list[Result]) -> dict[str, np.ndarray]:
     """Gaps in percent or points, (seeds, instances) by policy; what left an instance unsolved is not there."""
     gaps = tables.paired_gaps(results)
@@ -260,8 +268,9 @@ def family_text(entry, arguments, out: Path) -> str:
         began = time.perf_counter()
         results = remembered(section, out / "measured", arguments.runs, arguments.limit)
         print(f"{section.key}: {time.perf_counter() - began:.0f} s", flush=True)
+        results, note = judged(results)
         found[section.key] = results
-        lines.append(f"### `{section.preset}`: {section.title}\n\n{tables.to_markdown(rows_of(results))}")
+        lines.append(f"### `{section.preset}`: {section.title}\n\n{note}{tables.to_markdown(rows_of(results))}")
         lines.append(verdict(results, section))
         everybody = {name: gaps.mean(axis=0) for name, gaps in by_policy(results).items()}
         if len({result.problem for result in results}) >= FEWEST:

@@ -110,6 +110,15 @@ def test_who_left_an_instance_unsolved_has_no_mean(report):
     assert rows[-1][:3] == ["mip", "", "not on all instances"]
 
 
+def test_what_nothing_is_known_of_is_left_out(report):
+    results = played("spt", 120, 140) + played("fifo", 130, 150)
+    assert report.judged(results) == (results, "")
+    for unknown in (results[1], results[3]):
+        object.__setattr__(unknown, "gap", None)
+    kept, note = report.judged(results)
+    assert [one.instance for one in kept] == ["shop0", "shop0"] and "Without 1 of the instances" in note
+
+
 def test_our_rows_stand_beside_the_published_ones(report):
     table = report.report_sections.Published("somebody", ("2x2", "3x3"), {"theirs": (5.0, None)})
     text = report.published({"Shop 2x2": played("spt", 120, 140)}, "Shop ", table)
