@@ -94,10 +94,10 @@ def call(monkeypatch, capsys):
 
 
 def test_the_command_takes_the_names(call):
-    words = ("--instances", "ft06", "4x3:0", "--policies", "pretrained", "pretrained/main", "--format", "json")
+    words = ("--instances", "ft06", "4x3:0", "--policies", "pretrained", "pretrained/mixed", "--format", "json")
     status, out, _ = call("job-shop", *words)
     results = [Result.from_json(line) for line in out.splitlines()]
-    assert status == 0 and [r.policy for r in results] == ["pretrained"] * 2 + ["pretrained/main"] * 2
+    assert status == 0 and [r.policy for r in results] == ["pretrained"] * 2 + ["pretrained/mixed"] * 2
     assert [r.value for r in results[:2]] == [r.value for r in results[2:]]
     assert [r.status for r in results] == ["pretrained/mixed"] * 2 + [""] * 2
     assert "pretrained/main" in call("job-shop", "--list")[1]
