@@ -288,5 +288,5 @@ def resolve(name, family_name: str):
     if name.lower().partition("/")[0] == "pretrained" or Path(name).exists():
         # Networks stand above the environments, so they are found by name here and not imported.
         return importlib.import_module("dispatchgym.agents.policy").load_policy(name, family_name)
-    known = [*policies, "pretrained", "pretrained/NAME", "a folder or card of a trained policy"]
+    known = [*policies, "pretrained", "pretrained/NAME", "a folder of a trained policy", "the card of one"]
     raise UnknownNameError("policy", name, known)

@@ -96,7 +96,7 @@ def test_a_card_names_its_policy_wherever_it_lies(call, run, tmp_path):
     card.with_suffix(".safetensors").unlink()
     with pytest.raises(CheckpointError, match="seed-3.safetensors: cannot be read"):
         resolve(str(card), "job_shop")
-    with pytest.raises(UnknownNameError, match="folder or card"):
+    with pytest.raises(UnknownNameError, match="the card of one"):
         resolve(str(tmp_path / "seed-4.json"), "job_shop")
 
 
