@@ -11,7 +11,7 @@ from ..envs.core.files import write_atomic
 from ..envs.core.result import Result
 from ..envs.core.solvers import Limits, options_of, resolve
 from ..envs.core.statistics import FEWEST, bootstrap
-from ..envs.core.tables import paired_gaps, relative, summary, to_json_lines, to_markdown, to_text
+from ..envs.core.tables import best_of, paired_gaps, relative, summary, to_json_lines, to_markdown, to_text
 from .presets import Preset
 
 GREEDY = "learned, greedy"
@@ -80,9 +80,7 @@ def with_reference(result: Result, known: Result, reference: str) -> Result:
 
 def strongest(results: list[Result], rules: tuple[str, ...]) -> str | None:
     """The rule with the smallest mean gap; None where gaps are missing."""
-    gaps = paired_gaps(results)
-    known = [rule for rule in rules if rule in gaps]
-    return min(known, key=lambda rule: float(gaps[rule].mean()), default=None)
+    return best_of(paired_gaps(results), rules)
 
 
 def verdict(results: list[Result], rules: tuple[str, ...]) -> str:
@@ -95,10 +93,7 @@ def verdict(results: list[Result], rules: tuple[str, ...]) -> str:
     if count < FEWEST:
         return f"{count} instance{'s' if count > 1 else ''}: too few to compare policies on."
     difference = bootstrap(gaps[GREEDY] - gaps[best])
-    outcome = "no difference can be claimed"
-    if difference.excludes_zero:
-        outcome = "the policy is better" if difference.mean < 0 else "the rule is better"
     return (
         f"Greedy policy minus the strongest rule ({best}): {difference.mean:+.2f} points of gap, "
-        f"paired 95 % interval {difference.low:+.2f} .. {difference.high:+.2f}: {outcome}."
+        f"paired 95 % interval {difference.low:+.2f} .. {difference.high:+.2f}: {difference.claim('rule')}."
     )

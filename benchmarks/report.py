@@ -40,7 +40,7 @@ TIMED = tuple(f"ta{10 * k + 1:02d}" for k in range(8))
 
 
 def sources(section: Section, runs: Path | None) -> dict[str, str]:
-    """Where the trained policies of a section are found, by seed: run folders, or the shipped one and further seeds."""
+    """Paths of a section's trained policies by seed: run folders, or cards of the shipped one and of further seeds."""
     if runs:
         stem = f"{section.family.replace('_', '-')}-{section.preset}-"
         return {folder.name.removeprefix(stem): str(folder) for folder in sorted(runs.glob(f"{stem}[0-9]*"))}
@@ -48,7 +48,7 @@ def sources(section: Section, runs: Path | None) -> dict[str, str]:
         return {}
     more = sorted((SEEDS / section.family).glob(f"{section.preset}-[0-9]*.json"))
     found = {path.stem.removeprefix(f"{section.preset}-"): str(path) for path in more}
-    return {"shipped": f"{shipped.WORD}/{section.preset}"} | found
+    return {"shipped": str(shipped.FOLDER / section.family / f"{section.preset}.json")} | found
 
 
 def learned(section: Section, runs: Path | None) -> dict[str, object]:
@@ -95,16 +95,12 @@ def remembered(section: Section, folder: Path, runs: Path | None, limit: int) ->
 
 
 def _stamps(section: Section, runs: Path | None) -> dict[str, str]:
-    """Digests of the weights of a section's trained policies, so that new ones are measured."""
+    """Digests of weights, or names of the newest checkpoints of runs, by seed, so that new ones are measured."""
     found = {}
     for seed, name in sources(section, runs).items():
-        if runs:
-            found[seed] = checkpoint.newest(Path(name)).name
-        else:
-            of_package = name.startswith(shipped.WORD)
-            card = shipped.read_card(section.family, section.preset) if of_package else None
-            card = card or shipped.read_card_at(Path(name), section.family)
-            found[seed] = card.content["sha256"]
+        path = Path(name)
+        of_card = None if runs else shipped.read_card_at(path, section.family).content["sha256"]
+        found[seed] = of_card or checkpoint.newest(path).name
     return found
 
 
@@ -157,10 +153,7 @@ def verdict(results: list[Result], section: Section) -> str:
         if LEARNED not in gaps or not best or gaps[LEARNED].shape[1] < FEWEST:
             continue
         difference = crossed_bootstrap(gaps[LEARNED] - gaps[best])
-        if not difference.excludes_zero:
-            outcome = "no difference can be claimed"
-        else:
-            outcome = "the policy is better" if difference.mean < 0 else f"**the {kind} is better**"
+        outcome = difference.claim(kind).replace(f"the {kind} is better", f"**the {kind} is better**")
         found.append(
             f"Greedy policy minus the best {kind}, {best}: {difference.mean:+.2f} {tables.unit(results)} "
             f"({difference.low:+.2f} .. {difference.high:+.2f}): {outcome}.\n"
@@ -170,9 +163,9 @@ def verdict(results: list[Result], section: Section) -> str:
 
 def strongest(gaps: dict[str, np.ndarray], section: Section) -> tuple[str, str]:
     """The rule and the planner with the smallest mean gaps on a set; empty where there is none."""
-    played = sorted((name for name in section.rules if name in gaps), key=lambda name: gaps[name].mean())
-    rule = next((name for name in played if name not in report_sections.PLANNERS), "")
-    return rule, next((name for name in played if name in report_sections.PLANNERS), "")
+    planners = [name for name in section.rules if name in report_sections.PLANNERS]
+    rules = [name for name in section.rules if name not in planners]
+    return tables.best_of(gaps, rules) or "", tables.best_of(gaps, planners) or ""
 
 
 def headroom(found: dict[str, list[Result]], sections: list[Section], naive: str) -> str:

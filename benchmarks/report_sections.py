@@ -87,19 +87,7 @@ EXACT = {("soc", "random-plan"): ("cp-sat", 2.0)}
 MOST_SAMPLES = 16
 # What plays ahead, searches or solves before it acts, in contrast to rules that look at the candidates once.
 PLANNERS = frozenset(
-    (
-        "cp-sat-replan",
-        "pilot",
-        "lookahead",
-        "best-rule",
-        "swap",
-        "beam",
-        "repack",
-        "pop",
-        "patterns",
-        "mip-reduced",
-        "mip-replan",
-    )
+    "cp-sat-replan pilot lookahead best-rule swap beam repack pop patterns mip-reduced mip-replan".split()
 )
 
 

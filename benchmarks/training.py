@@ -68,7 +68,7 @@ class Task:
     minibatch: int
     epochs: int
     advantage: str
-    steps: int
+    steps: int = 48
 
     def arguments(self) -> dict:
         """Keyword arguments of ``gymnasium.make``."""
@@ -78,10 +78,9 @@ class Task:
 def _task(title: str, family_name: str, of: str, stage: str, environment: str, drawn: dict) -> Task:
     """A task that is trained as a preset is, but for its instances."""
     like = preset(family_name, of)
-    network = {name: value for name, value in like.network.items() if name != "quiet"}
     return Task(
-        title, family_name, stage, environment, drawn, like.options, network, like.ppo.get("batch_size", 512),
-        like.ppo["n_epochs"], like.ppo.get("advantage", "group"), 48,
+        title, family_name, stage, environment, drawn, like.options, like.network, like.ppo.get("batch_size", 512),
+        like.ppo["n_epochs"], like.ppo.get("advantage", "group"),
     )  # fmt: skip
 
 

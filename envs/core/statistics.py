@@ -22,6 +22,12 @@ class Interval:
         """Whether the whole interval lies on one side of zero."""
         return self.low > 0 or self.high < 0
 
+    def claim(self, other: str) -> str:
+        """What may be said of who is better where this is what a policy's gap is above that of the ``other`` kind."""
+        if not self.excludes_zero:
+            return "no difference can be claimed"
+        return "the policy is better" if self.mean < 0 else f"the {other} is better"
+
 
 def bootstrap(values, seed: int = 0) -> Interval:
     """Percentile bootstrap of a mean (Efron 1979).

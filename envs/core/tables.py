@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -105,10 +105,9 @@ def headroom(results: Sequence[Result], naive: str, rules: Sequence[str], exact:
     Differences are to the best rule on the same instances, with paired 95 % intervals.
     """
     gaps = paired_gaps(results)
-    known = [rule for rule in rules if rule in gaps]
-    if not known:
+    best = best_of(gaps, rules)
+    if best is None:
         raise OptionError("headroom needs the gap of at least one rule; give the exact solver more --time-limit")
-    best = min(known, key=lambda rule: float(gaps[rule].mean()))
     roles = {naive: "naive rule"} | {best: "best rule"}
     roles |= {name: "exact" if name in exact else "learned" for name in gaps if name not in rules}
     bounds = bound_gaps([r for r in results if r.policy == best])
@@ -123,6 +122,12 @@ def headroom(results: Sequence[Result], naive: str, rules: Sequence[str], exact:
             f"{difference.mean:+.2f}", f"{difference.low:+.2f} .. {difference.high:+.2f}",
         ])  # fmt: skip
     return rows
+
+
+def best_of(gaps: Mapping[str, np.ndarray], names: Iterable[str]) -> str | None:
+    """Of some policies the one with the smallest mean gap, the first of equals; None where no gap is known."""
+    known = [name for name in names if name in gaps]
+    return min(known, key=lambda name: float(gaps[name].mean()), default=None)
 
 
 def bound_gaps(results: Sequence[Result]) -> list[float]:
