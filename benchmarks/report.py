@@ -1,8 +1,8 @@
 """Everybody on everything: writes ``docs/results.md`` and its figures from the policies that are shipped.
 
-    python benchmarks/report.py                                   all families, about two hours on two cores
+    python benchmarks/report.py --processes 2                     all families on two cores
     python benchmarks/report.py job-shop llm --out /tmp/report
-    python benchmarks/report.py soc --presets random-plan --runs runs --limit 10
+    python benchmarks/report.py soc vm --presets random-plan vm/mixed --runs runs --limit 10
 
 What is measured already (same instances, policies and options) is not measured again: the lines of results lie in a
 folder beside the report, so a report that was stopped goes on where it was. Further seeds of a training are the pairs
@@ -14,7 +14,10 @@ import datetime
 import json
 import os
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -89,9 +92,24 @@ def remembered(section: Section, folder: Path, runs: Path | None, limit: int) ->
         first, *lines = path.read_text("utf-8").splitlines()
         if first == key:
             return [Result.from_json(line) for line in lines]
+    began = time.perf_counter()
     results = measure(section, runs, limit)
     write_atomic(path, key + "\n" + tables.to_json_lines(results))
+    print(f"{section.key}: {time.perf_counter() - began:.0f} s", flush=True)
     return results
+
+
+def measure_all(sections: list[Section], folder: Path, runs: Path | None, limit: int, processes: int) -> None:
+    """Measure what is not known yet, each section in one of several processes, the first sections first."""
+    torch.set_num_threads(1)
+    one = partial(_measure_one, folder=folder, runs=runs, limit=limit)
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:  # of torch's threads a fork inherits the locks
+        list(pool.map(one, sections))
+
+
+def _measure_one(section: Section, folder: Path, runs: Path | None, limit: int) -> None:
+    torch.set_num_threads(1)
+    remembered(section, folder, runs, limit)
 
 
 def _stamps(section: Section, runs: Path | None) -> dict[str, str]:
@@ -258,10 +276,7 @@ def family_text(entry, arguments, out: Path) -> str:
     found: dict[str, list[Result]] = {}
     sections = report_sections.sections(entry.name, arguments.presets)
     for section in sections:
-        began = time.perf_counter()
-        results = remembered(section, out / "measured", arguments.runs, arguments.limit)
-        print(f"{section.key}: {time.perf_counter() - began:.0f} s", flush=True)
-        results, note = judged(results)
+        results, note = judged(remembered(section, out / "measured", arguments.runs, arguments.limit))
         found[section.key] = results
         lines.append(f"### `{section.preset}`: {section.title}\n\n{note}{tables.to_markdown(rows_of(results))}")
         lines.append(verdict(results, section))
@@ -292,18 +307,29 @@ def main() -> None:
     """Measure, and write the report."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("families", nargs="*", help="all when left out")
-    parser.add_argument("--presets", nargs="*", default=[], help="of these families; all when left out")
+    parser.add_argument("--presets", nargs="*", default=[], help="NAME or FAMILY/NAME; all with a policy when left out")
     parser.add_argument("--runs", type=Path, help="folder of trainings, FAMILY-PRESET-SEED each")
     parser.add_argument("--limit", type=int, default=0, help="instances of each set, the first ones; 0 for all")
+    parser.add_argument("--processes", type=int, default=1, help="that measure side by side")
     parser.add_argument("--out", type=Path, default=Path("docs"))
     arguments = parser.parse_args()
+    if arguments.processes < 1 or arguments.limit < 0:
+        parser.error("--processes must be at least 1 and --limit not negative")
     torch.set_num_threads(1)
     entries = [registry.family(name) for name in arguments.families] or registry.families()
-    known = {name for entry in entries for name in PRESETS.get(entry.name, {})}
+    known = {
+        written
+        for entry in entries
+        for name in PRESETS.get(entry.name, {})
+        for written in report_sections.spellings(entry, name)
+    }
     for name in arguments.presets:
         if name not in known:
             raise UnknownNameError("preset", name, known)
     (arguments.out / "measured").mkdir(parents=True, exist_ok=True)
+    if arguments.processes > 1:
+        todo = [section for entry in entries for section in report_sections.sections(entry.name, arguments.presets)]
+        measure_all(todo, arguments.out / "measured", arguments.runs, arguments.limit, arguments.processes)
     parts = [family_text(entry, arguments, arguments.out) for entry in entries]
     head = (
         "# Results\n\nMean gaps to the best known value (to a reference policy where none is known: it then has 0), "

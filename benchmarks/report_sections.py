@@ -128,15 +128,22 @@ def _sets(family_name: str, name: str, preset: Preset) -> list[Section]:
     ]
 
 
+def spellings(family: registry.Family, name: str) -> tuple[str, str]:
+    """How a preset may be asked for: by its name, or with its family where another has one of the same name."""
+    return name, f"{family.command}/{name}"
+
+
 def sections(family_name: str, presets: list[str]) -> list[Section]:
     """The sets of a family: those of its presets, and of the job shop what is published.
 
     Args:
         family_name: of the family.
-        presets: names, of which those of other families are passed over; empty takes all that a policy is shipped for.
+        presets: names as in ``spellings``, of which those of other families are passed over; empty takes all that a
+            policy is shipped for.
     """
-    known = PRESETS.get(family_name, {})
-    names = [name for name in known if name in (presets or shipped.names(family_name))]
+    known, entry = PRESETS.get(family_name, {}), registry.family(family_name)
+    asked = presets or shipped.names(family_name)
+    names = [name for name in known if not set(asked).isdisjoint(spellings(entry, name))]
     found: list[Section] = []
     for name in names:
         if (family_name, name) == ("job_shop", "mixed"):

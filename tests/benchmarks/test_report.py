@@ -136,6 +136,23 @@ def test_nothing_is_measured_twice(report, tmp_path, monkeypatch):
     assert report.remembered(section, tmp_path, None, 1) == []
 
 
+def test_other_processes_measure_the_same(report, tmp_path, monkeypatch):
+    tiny = [report.Section("job_shop", "nobody", f"tiny {k}", (f"3x3:{k}",), ("spt",), samples=1) for k in range(3)]
+    report.measure_all(tiny, tmp_path, None, 0, 2)
+    there = {section.key: report.remembered(section, tmp_path, None, 0) for section in tiny}
+    for section in tiny:
+        assert [one.value for one in there[section.key]] == [one.value for one in report.measure(section, None, 0)]
+
+
+def test_a_preset_of_two_families_can_be_asked_for_with_its_family(report):
+    def found(family: str, *presets: str) -> set[str]:
+        return {section.preset for section in report.report_sections.sections(family, list(presets))}
+
+    assert found("job_shop", "mixed") == found("vm", "mixed") == {"mixed"}
+    assert found("job_shop", "vm/mixed") == set() and found("vm", "vm/mixed") == {"mixed"}
+    assert found("job_shop", "job-shop/main", "vm/mixed") == {"main"}
+
+
 def test_a_profile_is_drawn(report, tmp_path):
     path = tmp_path / "profile.png"
     report.report_figures.profiles({"spt": np.array([1.0, 2.0]), "learned": np.array([0.0, 3.0])}, "x", "%", path)
