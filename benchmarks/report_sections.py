@@ -85,6 +85,13 @@ SHOP_RULES = ("spt", "mwkr", "mopnr", "fdd/mwkr", "fifo")
 # Where a preset has no use for a solver while it trains, and a reader of the report has.
 EXACT = {("soc", "random-plan"): ("cp-sat", 2.0)}
 MOST_SAMPLES = 16
+# More instances where differences are small and planners too slow for them; without those watched in training.
+WITHOUT_PLANNERS = {
+    ("job_shop", "dynamic-10x5"): {
+        f"{load} %, 200 shops": tuple(f"{name}:{part}" for part in ("0-49", "70-219"))
+        for load, name in (("90", "dynamic-10x5"), ("150", "dynamic-10x5-150"))
+    }
+}
 # What plays ahead, searches or solves before it acts, in contrast to rules that look at the candidates once.
 PLANNERS = frozenset(
     "cp-sat-replan pilot lookahead best-rule swap beam repack pop patterns mip-reduced mip-replan".split()
@@ -122,9 +129,14 @@ def _sets(family_name: str, name: str, preset: Preset) -> list[Section]:
     if preset.options.get("control") == "routing":  # who admits for all servers at once plays another game
         known = registry.family(family_name).policies
         rules = tuple(rule for rule in rules if rule == "random" or known[rule].options.get("control") == "routing")
-    return [
+    found = [
         Section(family_name, name, title, tuple(names), rules, exact, world, preset.reference, samples)
         for title, names in preset.held_out.items()
+    ]
+    quick = tuple(rule for rule in rules if rule not in PLANNERS)
+    return found + [
+        Section(family_name, name, title, names, quick, None, world, preset.reference, samples)
+        for title, names in WITHOUT_PLANNERS.get((family_name, name), {}).items()
     ]
 
 
