@@ -303,15 +303,15 @@ def test_an_illegal_action_ends_one_episode_only(variant, legal):
     assert not info["final_info"]["illegal_action"].any()
 
 
-@pytest.mark.parametrize(
-    "actions",
-    [[0], [0, 0, 0], 0, [[0, 0]], [0.0, 1.0], torch.tensor([0.0, 0.0]), ["a", "b"], None, [0, None], [0j, 1j]],
-)
-def test_actions_of_another_form_are_refused(default, actions):
+def test_actions_of_another_form_are_refused(default):
     vector = default.make_vec(2)
     vector.reset(seed=0)
-    with pytest.raises(OptionError, match="actions must be integers"):
-        vector.step(actions)
+    for actions in (
+        *([0], [0, 0, 0], 0, [[0, 0]], [0.0, 1.0], torch.tensor([0.0, 0.0])),
+        *(["a", "b"], None, [0, None], [0j, 1j]),
+    ):
+        with pytest.raises(OptionError, match="actions must be integers"):
+            vector.step(actions)
 
 
 @pytest.mark.parametrize(
