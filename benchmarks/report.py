@@ -38,6 +38,7 @@ from dispatchgym.envs.core.statistics import FEWEST, Interval, crossed_bootstrap
 
 BUDGETS = (1, 4, 16, 64)  # attempts, for quality against time
 SECONDS = (1.0, 5.0, 20.0)  # of the exact solver there
+NAIVE = ("round-robin", "random")  # where the naive rule of the family cannot play
 SEEDS = Path(__file__).parent / "seeds"
 TIMED = tuple(f"ta{10 * k + 1:02d}" for k in range(8))
 
@@ -197,13 +198,14 @@ def headroom(found: dict[str, list[Result]], sections: list[Section], naive: str
         rule, planner = strongest(gaps, section)
         solver = section.exact[0] if section.exact else ""
         bound = tables.bound_gaps([r for r in results if r.policy == rule])
+        simplest = next((name for name in (naive, *NAIVE) if name in gaps), "")
 
         def mean(name: str, gaps=gaps) -> str:
             return _number(gaps[name].mean()) if name in gaps else ""
 
         rows.append([
             f"`{section.preset}`: {section.title}", tables.unit(results),
-            *(f"{name} {mean(name)}".strip() for name in (naive if naive in gaps else "random", rule, planner)),
+            *(f"{name} {mean(name)}".strip() for name in (simplest, rule, planner)),
             mean(LEARNED),
             mean(SAMPLED.format(section.samples)), f"{solver} {mean(solver)}".strip(),
             _number(np.mean(bound)) if bound else "",

@@ -128,7 +128,7 @@ def _sets(family_name: str, name: str, preset: Preset) -> list[Section]:
     rules = preset.rules
     if preset.options.get("control") == "routing":  # who admits for all servers at once plays another game
         known = registry.family(family_name).policies
-        rules = tuple(rule for rule in rules if rule == "random" or known[rule].options.get("control") == "routing")
+        rules = tuple(rule for rule in rules if known[rule].options.get("control") == "routing")
     found = [
         Section(family_name, name, title, tuple(names), rules, exact, world, preset.reference, samples)
         for title, names in preset.held_out.items()
