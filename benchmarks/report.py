@@ -102,7 +102,6 @@ def remembered(section: Section, folder: Path, runs: Path | None, limit: int) ->
 
 def measure_all(sections: list[Section], folder: Path, runs: Path | None, limit: int, processes: int) -> None:
     """Measure what is not known yet, each section in one of several processes, the first sections first."""
-    torch.set_num_threads(1)
     one = partial(_measure_one, folder=folder, runs=runs, limit=limit)
     with ProcessPoolExecutor(processes, get_context("spawn")) as pool:  # of torch's threads a fork inherits the locks
         list(pool.map(one, sections))
