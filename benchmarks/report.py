@@ -29,7 +29,8 @@ from report_sections import LEARNED, SAMPLED, Section
 from dispatchgym.agents import checkpoint, shipped
 from dispatchgym.agents.presets import PRESETS
 from dispatchgym.envs.core import registry, tables
-from dispatchgym.envs.core.errors import DispatchGymError, UnknownNameError
+from dispatchgym.envs.core.command import guarded
+from dispatchgym.envs.core.errors import DispatchGymError, OptionError, UnknownNameError
 from dispatchgym.envs.core.evaluation import evaluate
 from dispatchgym.envs.core.files import write_atomic
 from dispatchgym.envs.core.result import Result
@@ -304,8 +305,13 @@ def _words(arguments) -> str:
     return "".join(f" {word}" for word in words)
 
 
-def main() -> None:
-    """Measure, and write the report."""
+def main() -> int:
+    """Measure, and write the report; the exit status.
+
+    Raises:
+        UnknownNameError: for a family or preset that is not there.
+        OptionError: for a folder of runs that is not there.
+    """
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("families", nargs="*", help="all when left out")
     parser.add_argument("--presets", nargs="*", default=[], help="NAME or FAMILY/NAME; all with a policy when left out")
@@ -327,6 +333,8 @@ def main() -> None:
     for name in arguments.presets:
         if name not in known:
             raise UnknownNameError("preset", name, known)
+    if arguments.runs and not arguments.runs.is_dir():
+        raise OptionError(f"--runs must be a folder of run folders, and {arguments.runs} is none")
     (arguments.out / "measured").mkdir(parents=True, exist_ok=True)
     if arguments.processes > 1:
         todo = [section for entry in entries for section in report_sections.sections(entry.name, arguments.presets)]
@@ -339,7 +347,8 @@ def main() -> None:
         f"{_words(arguments)}`, {os.cpu_count()} cores, {datetime.date.today()}.\n\n"
     )
     write_atomic(arguments.out / "results.md", head + "\n".join(parts))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

@@ -159,10 +159,13 @@ def test_a_profile_is_drawn(report, tmp_path):
     assert path.read_bytes()[:4] == b"\x89PNG"
 
 
-def test_a_family_that_is_not_there_is_an_error(report, monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["report.py", "chess"])
-    with pytest.raises(DispatchGymError, match="chess"):
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [("chess", "chess"), ("soc --presets main", "preset 'main'"), ("soc --runs nowhere", "nowhere")],
+)
+def test_what_is_not_there_is_an_error(report, monkeypatch, tmp_path, words, named):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["report.py", *words.split()])
+    with pytest.raises(DispatchGymError, match=named):
         report.main()
-    monkeypatch.setattr(sys, "argv", ["report.py", "soc", "--presets", "main"])
-    with pytest.raises(DispatchGymError, match="preset"):
-        report.main()
+    assert list(tmp_path.iterdir()) == []  # nothing half-written
