@@ -9,7 +9,7 @@ from ..envs.core import registry
 from ..envs.core.evaluation import evaluate
 from ..envs.core.files import write_atomic
 from ..envs.core.result import Result
-from ..envs.core.solvers import Limits, options_of, resolve
+from ..envs.core.solvers import Limits, is_repeatable, resolve
 from ..envs.core.statistics import FEWEST, bootstrap
 from ..envs.core.tables import best_of, paired_gaps, relative, summary, to_json_lines, to_markdown, to_text
 from .presets import Preset
@@ -56,14 +56,13 @@ def _evaluate_set(preset: Preset, family_name: str, policy, names: list[str], li
         if preset.reference:
             references = {r.problem: r for r in results if r.policy == preset.reference}
             results = relative(results, preset.reference)
-        entry = registry.family(family_name)
-        repeatable = entry.model(instances, options_of(policy, limits, entry)).repeatable
+        repeatable = is_repeatable(policy, instances, limits)
         several = f"best of {preset.samples}" if repeatable else f"mean of {preset.samples} sampled"
         # Attempts are compared with attempts: where the best one counts, the strongest rule may try as often.
         rule = strongest(results, preset.rules) if repeatable else None
         tried = {rule: policies[rule], "learned": policy} if rule else {"learned": policy}
         sampled = evaluate(
-            {f"{name}, {several}": entry for name, entry in tried.items()},
+            {f"{name}, {several}": one for name, one in tried.items()},
             instances,
             dataclasses.replace(limits, samples=preset.samples),
         )

@@ -141,7 +141,6 @@ def _churn(rate: int, gap: str) -> Preset:
     return _vm(
         f"macros while {rate} VMs a minute come and go {gap}", 100_000, {"moves": "macro", "copy_rate": 1000},
         stages=tuple(clusters), stage_options=clusters, groups=8, rules=_IN_TIME, exact=None, reference="macro-quick",
-        samples=1,  # nobody can pick the best of several lives
         held_out={f"280 hosts, {rate} a minute": [f"churn-280-{rate}:0-19"]}, watched=[f"churn-280-{rate}:20-29"],
         ppo={"n_epochs": 2, "entropy": 0.0, "batch_size": 128, "advantage": "aligned"},
         network=_PER_COPY,

@@ -27,6 +27,7 @@ import torch
 from report_sections import LEARNED, SAMPLED, Section
 
 from dispatchgym.agents import checkpoint, shipped
+from dispatchgym.agents.comparison import with_reference
 from dispatchgym.agents.presets import PRESETS
 from dispatchgym.envs.core import registry, tables
 from dispatchgym.envs.core.command import guarded
@@ -34,7 +35,7 @@ from dispatchgym.envs.core.errors import DispatchGymError, OptionError, UnknownN
 from dispatchgym.envs.core.evaluation import evaluate
 from dispatchgym.envs.core.files import write_atomic
 from dispatchgym.envs.core.result import Result
-from dispatchgym.envs.core.solvers import Limits, resolve
+from dispatchgym.envs.core.solvers import Limits, is_repeatable, resolve
 from dispatchgym.envs.core.statistics import FEWEST, Interval, crossed_bootstrap, interquartile_mean
 
 BUDGETS = (1, 4, 16, 64)  # attempts, for quality against time
@@ -77,12 +78,12 @@ def measure(section: Section, runs: Path | None, limit: int) -> list[Result]:
     policies |= {f"{LEARNED}@{seed}": policy for seed, policy in trained.items()}
     limits = Limits(options=section.options, time_limit=section.exact[1] if section.exact else 60.0)
     results = evaluate(policies, instances, limits)
-    if section.samples > 1 and trained:
+    # Attempts in a world that goes on are not the best of several, and say nothing that the greedy ones do not.
+    if section.samples > 1 and any(is_repeatable(policy, instances, limits) for policy in trained.values()):
         several = {f"{SAMPLED.format(section.samples)}@{seed}": policy for seed, policy in trained.items()}
         known = {r.problem: r for r in results}
-        for result in evaluate(several, instances, replace(limits, samples=section.samples)):
-            same = known[result.problem]
-            results.append(replace(result, lower_bound=same.lower_bound, best_known=same.best_known, gap=None))
+        sampled = evaluate(several, instances, replace(limits, samples=section.samples))
+        results += [with_reference(result, known[result.problem], "") for result in sampled]
     return tables.relative(results, section.reference) if section.reference else results
 
 
@@ -103,14 +104,11 @@ def remembered(section: Section, folder: Path, runs: Path | None, limit: int) ->
 
 def measure_all(sections: list[Section], folder: Path, runs: Path | None, limit: int, processes: int) -> None:
     """Measure what is not known yet, each section in one of several processes, the first sections first."""
-    one = partial(_measure_one, folder=folder, runs=runs, limit=limit)
-    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:  # of torch's threads a fork inherits the locks
-        list(pool.map(one, sections))
-
-
-def _measure_one(section: Section, folder: Path, runs: Path | None, limit: int) -> None:
-    torch.set_num_threads(1)
-    remembered(section, folder, runs, limit)
+    one = partial(remembered, folder=folder, runs=runs, limit=limit)
+    context = get_context("spawn")  # a fork inherits the locks of torch's threads
+    with ProcessPoolExecutor(processes, context, torch.set_num_threads, (1,)) as pool:
+        for _ in pool.map(one, sections):
+            pass  # the lines are read back by whoever writes about them
 
 
 def _stamps(section: Section, runs: Path | None) -> dict[str, str]:

@@ -123,8 +123,7 @@ def job_shop_sets() -> list[Section]:
 def _sets(family_name: str, name: str, preset: Preset) -> list[Section]:
     world = preset.world(registry.family(family_name))
     exact = preset.exact or EXACT.get((family_name, name))
-    # Attempts in an uncertain world are not the best of several, and say nothing that the greedy ones do not.
-    samples = 1 if world.get("noise", "none") != "none" or world.get("reveal") else min(preset.samples, MOST_SAMPLES)
+    samples = min(preset.samples, MOST_SAMPLES)
     rules = preset.rules
     if preset.options.get("control") == "routing":  # who admits for all servers at once plays another game
         known = registry.family(family_name).policies

@@ -212,6 +212,12 @@ def options_of(policy, limits: Limits, entry):
     return entry.make_options(**kept, **{name: value for name, value in limits.options.items() if name in world})
 
 
+def is_repeatable(policy, instances: Sequence[Instance], limits: Limits) -> bool:
+    """Whether of several attempts of a policy the best counts (``Model.repeatable``); where not, their mean does."""
+    entry = family(instances[0].family)
+    return entry.model(instances, options_of(policy, limits, entry)).repeatable
+
+
 def _side_by_side(policy, model, instances, limits: Limits, samples: int) -> Simulation:
     """A simulation in which every instance is played ``samples`` times, in the same world."""
     simulation = Simulation(

@@ -136,7 +136,7 @@ def test_nothing_is_measured_twice(report, tmp_path, monkeypatch):
     assert report.remembered(section, tmp_path, None, 1) == []
 
 
-def test_other_processes_measure_the_same(report, tmp_path, monkeypatch):
+def test_other_processes_measure_the_same(report, tmp_path):
     tiny = [report.Section("job_shop", "nobody", f"tiny {k}", (f"3x3:{k}",), ("spt",), samples=1) for k in range(3)]
     report.measure_all(tiny, tmp_path, None, 0, 2)
     there = {section.key: report.remembered(section, tmp_path, None, 0) for section in tiny}
