@@ -1,6 +1,6 @@
 """Everybody on everything: writes ``docs/results.md`` and its figures from the policies that are shipped.
 
-    python benchmarks/report.py --processes 2                     all families on two cores
+    python benchmarks/report.py --processes 2 --page README.md    all families on two cores, and README's table
     python benchmarks/report.py job-shop llm --out /tmp/report
     python benchmarks/report.py soc vm --presets random-plan vm/mixed --runs runs --limit 10
 
@@ -25,6 +25,7 @@ import report_figures
 import report_sections
 import torch
 from report_sections import LEARNED, SAMPLED, Section
+from report_tables import OVERVIEW, by_policy, headroom, judged, overview, published, rows_of, verdict
 
 from dispatchgym.agents import checkpoint, shipped
 from dispatchgym.agents.comparison import with_reference
@@ -36,11 +37,11 @@ from dispatchgym.envs.core.evaluation import evaluate
 from dispatchgym.envs.core.files import write_atomic
 from dispatchgym.envs.core.result import Result
 from dispatchgym.envs.core.solvers import Limits, is_repeatable, resolve
-from dispatchgym.envs.core.statistics import FEWEST, Interval, crossed_bootstrap, interquartile_mean
+from dispatchgym.envs.core.statistics import FEWEST
 
 BUDGETS = (1, 4, 16, 64)  # attempts, for quality against time
 SECONDS = (1.0, 5.0, 20.0)  # of the exact solver there
-NAIVE = ("round-robin", "random")  # where the naive rule of the family cannot play
+MARKS = ("<!-- written by benchmarks/report.py -->", "<!-- to here -->")
 SEEDS = Path(__file__).parent / "seeds"
 TIMED = tuple(f"ta{10 * k + 1:02d}" for k in range(8))
 
@@ -121,119 +122,6 @@ def _stamps(section: Section, runs: Path | None) -> dict[str, str]:
     return found
 
 
-def judged(results: list[Result]) -> tuple[list[Result], str]:
-    """The results on instances of which something is known, and a remark on those that are left out."""
-    known = {result.problem for result in results if result.gap is not None}
-    left_out = {result.problem for result in results} - known
-    note = f"Without {len(left_out)} of the instances, on which the solver found nothing in its time.\n\n"
-    return [result for result in results if result.problem in known], note if left_out else ""
-
-
-def by_policy(results: list[Result]) -> dict[str, np.ndarray]:
-    """Gaps in percent or points, (seeds, instances) by policy; what left an instance unsolved is not there."""
-    gaps = tables.paired_gaps(results)
-    grouped: dict[str, list[np.ndarray]] = {}
-    for name, row in gaps.items():
-        grouped.setdefault(name.split("@")[0], []).append(row)
-    return {name: np.stack(rows) for name, rows in grouped.items()}
-
-
-def rows_of(results: list[Result]) -> tables.Rows:
-    """The table of a section: mean and interquartile mean with intervals over seeds and instances, best first."""
-    gaps, unit = by_policy(results), tables.unit(results)
-    seconds: dict[str, list[float]] = {}
-    for result in results:
-        seconds.setdefault(result.policy.split("@")[0], []).append(result.runtime_s)
-    lines = [["policy", "seeds", f"mean gap, {unit}", "95 % interval", "middle half", "95 % interval", "s / instance"]]
-    for name in sorted(gaps, key=lambda name: gaps[name].mean()):
-        mean, middle = crossed_bootstrap(gaps[name]), crossed_bootstrap(gaps[name], interquartile_mean)
-        seeds = str(len(gaps[name])) if name.startswith("learned") else ""
-        lines.append([name, seeds, *_shown(mean), *_shown(middle), f"{np.mean(seconds[name]):.3g}"])
-    missing = [name for name in seconds if name not in gaps]
-    lines += [[name, "", "not on all instances", "", "", "", f"{np.mean(seconds[name]):.3g}"] for name in missing]
-    return lines
-
-
-def _number(value: float) -> str:
-    return f"{round(value, 2) + 0.0:.2f}"  # no minus zero
-
-
-def _shown(interval: Interval) -> list[str]:
-    return [_number(interval.mean), f"{_number(interval.low)} .. {_number(interval.high)}"]
-
-
-def verdict(results: list[Result], section: Section) -> str:
-    """Whether learning won: the greedy policy minus the best rule and the best planner, over seeds and instances."""
-    gaps, found = by_policy(results), []
-    rule, planner = strongest(gaps, section)
-    for kind, best in (("rule", rule), ("planner", planner)):
-        if LEARNED not in gaps or not best or gaps[LEARNED].shape[1] < FEWEST:
-            continue
-        difference = crossed_bootstrap(gaps[LEARNED] - gaps[best])
-        outcome = difference.claim(kind).replace(f"the {kind} is better", f"**the {kind} is better**")
-        found.append(
-            f"Greedy policy minus the best {kind}, {best}: {difference.mean:+.2f} {tables.unit(results)} "
-            f"({difference.low:+.2f} .. {difference.high:+.2f}): {outcome}.\n"
-        )
-    return "".join(found)
-
-
-def strongest(gaps: dict[str, np.ndarray], section: Section) -> tuple[str, str]:
-    """The rule and the planner with the smallest mean gaps on a set; empty where there is none."""
-    planners = [name for name in section.rules if name in report_sections.PLANNERS]
-    rules = [name for name in section.rules if name not in planners]
-    return tables.best_of(gaps, rules) or "", tables.best_of(gaps, planners) or ""
-
-
-def headroom(found: dict[str, list[Result]], sections: list[Section], naive: str) -> str:
-    """A row for each set: what a naive rule, the best rule and planner, learning and the solver leave, and a bound."""
-    rows = [
-        ["set", "unit", "naive rule", "best rule", "best planner", "learned", "best of attempts", "solver", "bound"]
-    ]
-    for section in sections:
-        results = found[section.key]
-        gaps = by_policy(results)
-        rule, planner = strongest(gaps, section)
-        solver = section.exact[0] if section.exact else ""
-        bound = tables.bound_gaps([r for r in results if r.policy == rule])
-        simplest = next((name for name in (naive, *NAIVE) if name in gaps), "")
-
-        def mean(name: str, gaps=gaps) -> str:
-            return _number(gaps[name].mean()) if name in gaps else ""
-
-        rows.append([
-            f"`{section.preset}`: {section.title}", tables.unit(results),
-            *(f"{name} {mean(name)}".strip() for name in (simplest, rule, planner)),
-            mean(LEARNED),
-            mean(SAMPLED.format(section.samples)), f"{solver} {mean(solver)}".strip(),
-            _number(np.mean(bound)) if bound else "",
-        ])  # fmt: skip
-    return (
-        "### Headroom\n\nMean gaps; the best rule and the best planner (which plays ahead, searches or solves before "
-        "it acts) are those that are best on the set, with hindsight; the bound is what is proved, where it is for "
-        f"every instance.\n\n{tables.to_markdown(rows)}"
-    )
-
-
-def published(results: dict[str, list[Result]], prefix: str, table: report_sections.Published) -> str:
-    """Our rows beside those of others, by size."""
-    columns = {title.removeprefix(prefix): by_policy(part) for title, part in results.items()}
-    names = dict.fromkeys(name for gaps in columns.values() for name in gaps)
-    rows = [["method", *table.columns, "mean"]]
-
-    def row(name: str, numbers: list) -> list[str]:
-        mean = f"{np.mean(numbers):.1f}" if None not in numbers else ""
-        return [name, *("" if number is None else f"{number:.1f}" for number in numbers), mean]
-
-    ours = [
-        (name, [float(columns[size][name].mean()) if name in columns.get(size, {}) else None for size in table.columns])
-        for name in names
-    ]
-    rows += [row(f"{name} (here)", numbers) for name, numbers in ours]
-    rows += [row(name, list(numbers)) for name, numbers in table.rows.items()]
-    return f"{tables.to_markdown(rows)}\nRows without (here): {table.source}.\n"
-
-
 def _quality_by_time(section: Section, runs: Path | None) -> dict[str, list]:
     """Pairs of seconds an instance and mean gap in percent, by kind of policy."""
     instances = registry.instances(list(TIMED), "job_shop")
@@ -270,8 +158,8 @@ def timed(out: Path, runs: Path | None) -> str:
     return f"### Quality against time\n\n![gap by seconds](time-job-shop.png)\n\n{tables.to_markdown(rows)}"
 
 
-def family_text(entry, arguments, out: Path) -> str:
-    """The chapter of a family."""
+def family_text(entry, arguments, out: Path) -> tuple[str, tables.Rows]:
+    """The chapter of a family, and its rows of the overview."""
     lines: list[str] = []
     found: dict[str, list[Result]] = {}
     sections = report_sections.sections(entry.name, arguments.presets)
@@ -292,7 +180,22 @@ def family_text(entry, arguments, out: Path) -> str:
     if any(section.title.startswith("Taillard") for section in sections):
         lines.append(timed(out, arguments.runs))
     summary = [headroom(found, sections, entry.naive)] if sections else ["No policy is shipped.\n"]
-    return "\n".join([f"## {entry.command}\n", *summary, *lines])
+    return "\n".join([f"## {entry.command}\n", *summary, *lines]), overview(found, sections, entry.naive)
+
+
+def with_table(page: Path, table: str) -> str:
+    """The text of a page with another table between the two marks.
+
+    Raises:
+        OptionError: for a page that is not there or has no such marks.
+    """
+    begin, end = MARKS
+    text = page.read_text("utf-8") if page.is_file() else ""
+    before, opened, rest = text.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (opened and closed):
+        raise OptionError(f"--page {page} must be a text with {begin} and, below it, {end}")
+    return f"{before}{begin}\n\n{table}\n{end}{after}"
 
 
 def _words(arguments) -> str:
@@ -308,7 +211,7 @@ def main() -> int:
 
     Raises:
         UnknownNameError: for a family or preset that is not there.
-        OptionError: for a folder of runs that is not there.
+        OptionError: for a folder of runs that is not there, and for a page without a place for the table.
     """
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("families", nargs="*", help="all when left out")
@@ -317,9 +220,12 @@ def main() -> int:
     parser.add_argument("--limit", type=int, default=0, help="instances of each set, the first ones; 0 for all")
     parser.add_argument("--processes", type=int, default=1, help="that measure side by side")
     parser.add_argument("--out", type=Path, default=Path("docs"))
+    parser.add_argument("--page", type=Path, help="a page whose table of all families is to be written anew")
     arguments = parser.parse_args()
     if arguments.processes < 1 or arguments.limit < 0:
         parser.error("--processes must be at least 1 and --limit not negative")
+    if arguments.page and (arguments.families or arguments.presets or arguments.limit or arguments.runs):
+        parser.error("--page is for the whole report: without families, --presets, --limit and --runs")
     torch.set_num_threads(1)
     entries = [registry.family(name) for name in arguments.families] or registry.families()
     known = {
@@ -333,18 +239,24 @@ def main() -> int:
             raise UnknownNameError("preset", name, known)
     if arguments.runs and not arguments.runs.is_dir():
         raise OptionError(f"--runs must be a folder of run folders, and {arguments.runs} is none")
+    if arguments.page:
+        with_table(arguments.page, "")
     (arguments.out / "measured").mkdir(parents=True, exist_ok=True)
     if arguments.processes > 1:
         todo = [section for entry in entries for section in report_sections.sections(entry.name, arguments.presets)]
         measure_all(todo, arguments.out / "measured", arguments.runs, arguments.limit, arguments.processes)
     parts = [family_text(entry, arguments, arguments.out) for entry in entries]
+    table = tables.to_markdown([list(OVERVIEW), *(row for _, rows in parts for row in rows)])
     head = (
         "# Results\n\nMean gaps to the best known value (to a reference policy where none is known: it then has 0), "
         "with 95 % bootstrap intervals over instances and, of learned policies, training seeds; `middle half` is the "
         "mean of the middle half. Every schedule was validated. `python benchmarks/report.py"
         f"{_words(arguments)}`, {os.cpu_count()} cores, {datetime.date.today()}.\n\n"
     )
-    write_atomic(arguments.out / "results.md", head + "\n".join(parts))
+    summary = f"## Overview\n\n{table}\n"
+    write_atomic(arguments.out / "results.md", head + "\n".join([summary, *(text for text, _ in parts)]))
+    if arguments.page:
+        write_atomic(arguments.page, with_table(arguments.page, table))
     return 0
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from dispatchgym.agents import shipped
-from dispatchgym.agents.presets import PRESETS, Preset
+from dispatchgym.agents.presets import DEFAULT, PRESETS, Preset
 from dispatchgym.envs.core import registry
 
 LEARNED, SAMPLED = "learned, greedy", "learned, {} attempts"
@@ -161,4 +161,22 @@ def sections(family_name: str, presets: list[str]) -> list[Section]:
             found += job_shop_sets()
         else:
             found += _sets(family_name, name, known[name])
+    return found
+
+
+def overview(sections: list[Section]) -> list[tuple[str, list[Section]]]:
+    """What a page shows that has no room for all: titles, and the sections that make one row together.
+
+    Chosen by place, not by outcome: all sets of a family's default training, the first of every other one, and the
+    published instances of one author in one row.
+    """
+    found: list[tuple[str, list[Section]]] = []
+    for preset in dict.fromkeys(section.preset for section in sections):
+        mine = [section for section in sections if section.preset == preset and section.names != ("ft06",)]
+        for prefix, title in (("Taillard ", "ta01-80"), ("Demirkol ", "dmu01-80")):
+            if part := [section for section in mine if section.title.startswith(prefix)]:
+                found.append((title, part))
+                mine = [section for section in mine if section not in part]
+        shown = mine if mine and preset == DEFAULT[mine[0].family] else mine[:1]
+        found += [(section.title, [section]) for section in shown]
     return found

@@ -91,6 +91,50 @@ def test_headroom_names_the_best_rule_and_what_is_proved(report):
     )
 
 
+def test_the_overview_is_chosen_by_place(report):
+    for entry in registry.families():
+        sections = report.report_sections.sections(entry.name, [])
+        rows = report.report_sections.overview(sections)
+        shown = [section.preset for _, part in rows for section in part]
+        assert set(shown) == {section.preset for section in sections}  # every training is there
+        assert all(len(part) == 1 or part[0].preset == "mixed" for _, part in rows)
+    taillard, demirkol = (part for _, part in report.report_sections.overview(report.report_sections.job_shop_sets()))
+    assert len(taillard) == len(demirkol) == 8
+
+
+def test_a_row_of_the_overview_pools_its_sets(report):
+    sections = [
+        report.Section("job_shop", "mixed", f"Taillard {size}", (), ("spt", "fifo"), ("cp-sat", 2.0))
+        for size in ("a", "b")
+    ]
+    first = [
+        *played("fifo", 150, 150), *played("spt", 120, 140), *played("cp-sat", 101, 101),
+        *played("learned, greedy@0", 110, 110), *played("learned, greedy@1", 110, 130),
+        *played("learned, 16 attempts@0", 104, 104),
+    ]  # fmt: skip
+    second = [
+        *played("fifo", 110, 110), *played("spt", 120, 140), *played("learned, 16 attempts@0", 106, 106),
+        *played("learned, greedy@0", 110, 110), *played("learned, greedy@1", 110, 110),
+    ]  # fmt: skip
+    found = dict(zip([section.key for section in sections], (first, second), strict=True))
+    (row,) = report.overview(found, sections, "fifo")
+    assert row[:6] == ["`mixed`, 2 seeds", "ta01-80", "%", "fifo 30.00", "spt 30.00", ""]
+    assert row[6].startswith("12.50 (") and row[7:] == ["5.00", ""]  # the solver is not known everywhere
+    without = [one for one in first if not one.policy.startswith("learned")]
+    (row,) = report.overview({sections[0].key: without}, sections[:1], "fifo")
+    assert row[0] == "`mixed`" and row[6:] == ["", "", "cp-sat 1.00 (2)"]
+
+
+def test_a_table_is_put_between_the_marks(report, tmp_path):
+    page, (begin, end) = tmp_path / "page.md", report.MARKS
+    page.write_text(f"before\n\n{begin}\nold\n{end}\nafter\n")
+    assert report.with_table(page, "| new |\n") == f"before\n\n{begin}\n\n| new |\n\n{end}\nafter\n"
+    for text in ("before", f"{end}\n{begin}"):
+        page.write_text(text)
+        with pytest.raises(DispatchGymError, match="page.md must be"):
+            report.with_table(page, "")
+
+
 def test_further_seeds_take_part(report, tmp_path, monkeypatch):
     (tmp_path / "job_shop").mkdir()
     for suffix in (".json", ".safetensors"):
@@ -161,7 +205,12 @@ def test_a_profile_is_drawn(report, tmp_path):
 
 @pytest.mark.parametrize(
     ("words", "named"),
-    [("chess", "chess"), ("soc --presets main", "preset 'main'"), ("soc --runs nowhere", "nowhere")],
+    [
+        ("chess", "chess"),
+        ("soc --presets main", "preset 'main'"),
+        ("soc --runs nowhere", "nowhere"),
+        ("--page nowhere.md", "nowhere.md"),
+    ],
 )
 def test_what_is_not_there_is_an_error(report, monkeypatch, tmp_path, words, named):
     monkeypatch.chdir(tmp_path)

@@ -1,0 +1,165 @@
+"""The tables of the report, from results alone: nothing is measured here."""
+
+import numpy as np
+import report_sections
+from report_sections import LEARNED, SAMPLED, Section
+
+from dispatchgym.envs.core import tables
+from dispatchgym.envs.core.result import Result
+from dispatchgym.envs.core.statistics import FEWEST, Interval, crossed_bootstrap, interquartile_mean
+
+NAIVE = ("round-robin", "random")  # where the naive rule of the family cannot play
+
+
+def judged(results: list[Result]) -> tuple[list[Result], str]:
+    """The results on instances of which something is known, and a remark on those that are left out."""
+    known = {result.problem for result in results if result.gap is not None}
+    left_out = {result.problem for result in results} - known
+    note = f"Without {len(left_out)} of the instances, on which the solver found nothing in its time.\n\n"
+    return [result for result in results if result.problem in known], note if left_out else ""
+
+
+def by_policy(results: list[Result]) -> dict[str, np.ndarray]:
+    """Gaps in percent or points, (seeds, instances) by policy; what left an instance unsolved is not there."""
+    gaps = tables.paired_gaps(results)
+    grouped: dict[str, list[np.ndarray]] = {}
+    for name, row in gaps.items():
+        grouped.setdefault(name.split("@")[0], []).append(row)
+    return {name: np.stack(rows) for name, rows in grouped.items()}
+
+
+def rows_of(results: list[Result]) -> tables.Rows:
+    """The table of a section: mean and interquartile mean with intervals over seeds and instances, best first."""
+    gaps, unit = by_policy(results), tables.unit(results)
+    seconds: dict[str, list[float]] = {}
+    for result in results:
+        seconds.setdefault(result.policy.split("@")[0], []).append(result.runtime_s)
+    lines = [["policy", "seeds", f"mean gap, {unit}", "95 % interval", "middle half", "95 % interval", "s / instance"]]
+    for name in sorted(gaps, key=lambda name: gaps[name].mean()):
+        mean, middle = crossed_bootstrap(gaps[name]), crossed_bootstrap(gaps[name], interquartile_mean)
+        seeds = str(len(gaps[name])) if name.startswith("learned") else ""
+        lines.append([name, seeds, *_shown(mean), *_shown(middle), f"{np.mean(seconds[name]):.3g}"])
+    missing = [name for name in seconds if name not in gaps]
+    lines += [[name, "", "not on all instances", "", "", "", f"{np.mean(seconds[name]):.3g}"] for name in missing]
+    return lines
+
+
+def _number(value: float) -> str:
+    return f"{round(value, 2) + 0.0:.2f}"  # no minus zero
+
+
+def _shown(interval: Interval) -> list[str]:
+    return [_number(interval.mean), f"{_number(interval.low)} .. {_number(interval.high)}"]
+
+
+def verdict(results: list[Result], section: Section) -> str:
+    """Whether learning won: the greedy policy minus the best rule and the best planner, over seeds and instances."""
+    gaps, found = by_policy(results), []
+    rule, planner = strongest(gaps, section)
+    for kind, best in (("rule", rule), ("planner", planner)):
+        if LEARNED not in gaps or not best or gaps[LEARNED].shape[1] < FEWEST:
+            continue
+        difference = crossed_bootstrap(gaps[LEARNED] - gaps[best])
+        outcome = difference.claim(kind).replace(f"the {kind} is better", f"**the {kind} is better**")
+        found.append(
+            f"Greedy policy minus the best {kind}, {best}: {difference.mean:+.2f} {tables.unit(results)} "
+            f"({difference.low:+.2f} .. {difference.high:+.2f}): {outcome}.\n"
+        )
+    return "".join(found)
+
+
+def strongest(gaps: dict[str, np.ndarray], section: Section) -> tuple[str, str]:
+    """The rule and the planner with the smallest mean gaps on a set; empty where there is none."""
+    planners = [name for name in section.rules if name in report_sections.PLANNERS]
+    rules = [name for name in section.rules if name not in planners]
+    return tables.best_of(gaps, rules) or "", tables.best_of(gaps, planners) or ""
+
+
+def headroom(found: dict[str, list[Result]], sections: list[Section], naive: str) -> str:
+    """A row for each set: what a naive rule, the best rule and planner, learning and the solver leave, and a bound."""
+    rows = [
+        ["set", "unit", "naive rule", "best rule", "best planner", "learned", "best of attempts", "solver", "bound"]
+    ]
+    for section in sections:
+        results = found[section.key]
+        gaps = by_policy(results)
+        rule, planner = strongest(gaps, section)
+        solver = section.exact[0] if section.exact else ""
+        bound = tables.bound_gaps([r for r in results if r.policy == rule])
+        rows.append([
+            f"`{section.preset}`: {section.title}", tables.unit(results),
+            *(_named(name, gaps) for name in (simplest(gaps, naive), rule, planner)),
+            _mean(LEARNED, gaps), _mean(SAMPLED.format(section.samples), gaps), _named(solver, gaps),
+            _number(np.mean(bound)) if bound else "",
+        ])  # fmt: skip
+    return (
+        "### Headroom\n\nMean gaps; the best rule and the best planner (which plays ahead, searches or solves before "
+        "it acts) are those that are best on the set, with hindsight; the bound is what is proved, where it is for "
+        f"every instance.\n\n{tables.to_markdown(rows)}"
+    )
+
+
+def published(results: dict[str, list[Result]], prefix: str, table: report_sections.Published) -> str:
+    """Our rows beside those of others, by size."""
+    columns = {title.removeprefix(prefix): by_policy(part) for title, part in results.items()}
+    names = dict.fromkeys(name for gaps in columns.values() for name in gaps)
+    rows = [["method", *table.columns, "mean"]]
+
+    def row(name: str, numbers: list) -> list[str]:
+        mean = f"{np.mean(numbers):.1f}" if None not in numbers else ""
+        return [name, *("" if number is None else f"{number:.1f}" for number in numbers), mean]
+
+    ours = [
+        (name, [float(columns[size][name].mean()) if name in columns.get(size, {}) else None for size in table.columns])
+        for name in names
+    ]
+    rows += [row(f"{name} (here)", numbers) for name, numbers in ours]
+    rows += [row(name, list(numbers)) for name, numbers in table.rows.items()]
+    return f"{tables.to_markdown(rows)}\nRows without (here): {table.source}.\n"
+
+
+OVERVIEW = (
+    "training", "held-out set", "gap", "naive rule", "best rule", "best planner", "learned (95 %)", "best of attempts",
+    "solver (s / instance)",
+)  # fmt: skip
+
+
+def overview(found: dict[str, list[Result]], sections: list[Section], naive: str) -> tables.Rows:
+    """A row for each set of a family's default training and for the first set of every other, without a header.
+
+    Args:
+        found: results by a section's key.
+        sections: of a family.
+        naive: the family's naive rule.
+    """
+    rows = []
+    for title, part in report_sections.overview(sections):
+        alike = [by_policy(found[section.key]) for section in part]
+        everywhere = [name for name in alike[0] if all(name in gaps for gaps in alike)]
+        gaps = {name: np.concatenate([one[name] for one in alike], axis=1) for name in everywhere}
+        section, seeds = part[0], len(gaps.get(LEARNED, ()))
+        rule, planner = strongest(gaps, section)
+        solver, seconds = section.exact or ("", 0)
+        unit = tables.unit(found[section.key])
+        rows.append([
+            f"`{section.preset}`, {seeds} seeds" if seeds > 1 else f"`{section.preset}`", title,
+            f"{unit}, to `{section.reference}`" if section.reference else unit,
+            *(_named(name, gaps) for name in (simplest(gaps, naive), rule, planner)),
+            "{} ({})".format(*_shown(crossed_bootstrap(gaps[LEARNED]))) if seeds else "",
+            _mean(SAMPLED.format(section.samples), gaps),
+            f"{_named(solver, gaps)} ({seconds:g})" if solver in gaps else "",
+        ])  # fmt: skip
+    return rows
+
+
+def simplest(gaps: dict[str, np.ndarray], naive: str) -> str:
+    """The family's naive rule, or what stands in for it where it cannot play; empty if nothing does."""
+    return next((name for name in (naive, *NAIVE) if name in gaps), "")
+
+
+def _mean(name: str, gaps: dict[str, np.ndarray]) -> str:
+    return _number(gaps[name].mean()) if name in gaps else ""
+
+
+def _named(name: str, gaps: dict[str, np.ndarray]) -> str:
+    return f"{name} {_mean(name, gaps)}".strip()
