@@ -8,8 +8,6 @@ import dataclasses
 import datetime
 import hashlib
 import json
-import os
-import platform
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +16,7 @@ import tyro
 
 from ..envs.core.command import guarded, read_flags
 from ..envs.core.errors import CheckpointError, OptionError, UnknownNameError
+from ..envs.core.machine import machine
 from ..envs.core.registry import family
 from . import shipped
 from .presets import Preset, preset
@@ -135,16 +134,6 @@ def _row(title: str, found: list) -> dict:
         row["gap"] = round(gap.mean, 2)
         row["interval_95"] = [round(gap.low, 2), round(gap.high, 2)] if len(found) >= FEWEST else None
     return row
-
-
-def machine() -> str:
-    """Processor and cores, as a reader would want them stated."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        model = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        model = platform.processor() or platform.machine()
-    return f"{model}, {os.cpu_count()} cores"
 
 
 def ship(arguments: Arguments) -> Path:

@@ -13,6 +13,7 @@ import time
 
 import torch
 
+from dispatchgym.envs.core.machine import machine
 from dispatchgym.envs.core.registry import family
 from dispatchgym.envs.core.simulation import Simulation
 
@@ -109,12 +110,6 @@ class Case:
             self.best_iterations = max(self.best_iterations, (ended + int(counted.sum()) - before) / spent)
 
 
-def processor() -> str:
-    """The name of the processor."""
-    with open("/proc/cpuinfo") as file:
-        return next((line.split(":")[1].strip() for line in file if line.startswith("model name")), "unknown")
-
-
 def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -129,7 +124,7 @@ def main() -> None:
         for case in cases:
             case.measure(arguments.seconds)
     load = os.getloadavg()[0]
-    print(f"{arguments.family}, {processor()}, {os.cpu_count()} cores, load {load:.1f}, {datetime.date.today()}\n")
+    print(f"{arguments.family}, {machine()}, load {load:.1f}, {datetime.date.today()}\n")
     iterations = any(case.best_iterations for case in cases)
     print(
         "| workload | batch | threads | observation | forced moves | decisions/s | us a decision |"

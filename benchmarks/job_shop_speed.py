@@ -23,6 +23,8 @@ from peers.environments import HERE, PEERS, InstallError, default_folder, ensure
 from peers.measure import one_core
 from peers.table import markdown, summarise
 
+from dispatchgym.envs.core.machine import machine
+
 ONE_THREAD = {
     **{f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS", "NUMEXPR")},
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
@@ -184,7 +186,7 @@ def header(options: Options, rows: list[dict], pinned: str, load: str) -> str:
     lines = [
         "# Job shop environments: operations per second",
         "",
-        f"- {datetime.datetime.now():%Y-%m-%d}, {processor()}, {os.cpu_count()} cores, {pinned}, one thread,"
+        f"- {datetime.datetime.now():%Y-%m-%d}, {machine()}, {pinned}, one thread,"
         f" load average {load} at the start, {load_average()} at the end",
         f"- {platform.system()} {platform.machine()}, Python {platform.python_version()}",
         f"- {options.rounds} rounds of {options.seconds:g} s a row, every environment in turn; speeds are medians,"
@@ -197,15 +199,6 @@ def header(options: Options, rows: list[dict], pinned: str, load: str) -> str:
         "",
     ]
     return "\n".join(lines) + "\n"
-
-
-def processor() -> str:
-    """The processor's name, as the system gives it."""
-    try:
-        found = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    except OSError:
-        found = []
-    return found[0].partition(":")[2].strip() if found else platform.processor() or platform.machine()
 
 
 def load_average() -> str:

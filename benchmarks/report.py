@@ -1,6 +1,6 @@
 """Everybody on everything: writes ``docs/results.md`` and its figures from the policies that are shipped.
 
-    python benchmarks/report.py --processes 2 --page README.md    all families on two cores, and README's table
+    python benchmarks/report.py --processes 2 --pages             all families on two cores, and the tables of READMEs
     python benchmarks/report.py job-shop llm --out /tmp/report
     python benchmarks/report.py soc vm --presets random-plan vm/mixed --runs runs --limit 10
 
@@ -12,10 +12,9 @@ folder beside the report, so a report that was stopped goes on where it was. Fur
 import argparse
 import datetime
 import json
-import os
 import time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -25,7 +24,7 @@ import report_figures
 import report_sections
 import torch
 from report_sections import LEARNED, SAMPLED, Section
-from report_tables import OVERVIEW, by_policy, headroom, judged, overview, published, rows_of, verdict
+from report_tables import HEADROOM, by_policy, headroom, judged, published, rows_of, verdict
 
 from dispatchgym.agents import checkpoint, shipped
 from dispatchgym.agents.comparison import with_reference
@@ -35,6 +34,7 @@ from dispatchgym.envs.core.command import guarded
 from dispatchgym.envs.core.errors import DispatchGymError, OptionError, UnknownNameError
 from dispatchgym.envs.core.evaluation import evaluate
 from dispatchgym.envs.core.files import write_atomic
+from dispatchgym.envs.core.machine import machine
 from dispatchgym.envs.core.result import Result
 from dispatchgym.envs.core.solvers import Limits, is_repeatable, resolve
 from dispatchgym.envs.core.statistics import FEWEST
@@ -42,6 +42,14 @@ from dispatchgym.envs.core.statistics import FEWEST
 BUDGETS = (1, 4, 16, 64)  # attempts, for quality against time
 SECONDS = (1.0, 5.0, 20.0)  # of the exact solver there
 MARKS = ("<!-- written by benchmarks/report.py -->", "<!-- to here -->")
+EXPLAINED = (
+    "Mean gaps in %, or in points where an objective may be 0, to the best known value or to the rule that is named, "
+    "on instances that no training meets. The best rule and the best planner, which plays ahead, searches or solves "
+    "before it acts, are those that are best on the set, with hindsight; the bound is what is proved, where it is for "
+    "every instance. Intervals are 95 % over instances and, of a family's default training, five seeds."
+)
+CHOSEN = "All held-out sets of each family's default training, and the first of every other one."
+ROOT = Path(__file__).parents[1]
 SEEDS = Path(__file__).parent / "seeds"
 TIMED = tuple(f"ta{10 * k + 1:02d}" for k in range(8))
 
@@ -158,8 +166,23 @@ def timed(out: Path, runs: Path | None) -> str:
     return f"### Quality against time\n\n![gap by seconds](time-job-shop.png)\n\n{tables.to_markdown(rows)}"
 
 
-def family_text(entry, arguments, out: Path) -> tuple[str, tables.Rows]:
-    """The chapter of a family, and its rows of the overview."""
+@dataclass(frozen=True)
+class Chapter:
+    """What is written about a family.
+
+    Attributes:
+        text: the chapter of the report.
+        headroom: the table of all sets, Markdown, that its page shows too.
+        chosen: rows of the overview.
+    """
+
+    text: str
+    headroom: str
+    chosen: tables.Rows
+
+
+def chapter(entry, arguments, out: Path) -> Chapter:
+    """Measure what is not known yet, draw its figures and write about it."""
     lines: list[str] = []
     found: dict[str, list[Result]] = {}
     sections = report_sections.sections(entry.name, arguments.presets)
@@ -179,8 +202,15 @@ def family_text(entry, arguments, out: Path) -> tuple[str, tables.Rows]:
             lines.append(f"### {prefix.strip()}: beside what is published\n\n{published(part, prefix, table)}")
     if any(section.title.startswith("Taillard") for section in sections):
         lines.append(timed(out, arguments.runs))
-    summary = [headroom(found, sections, entry.naive)] if sections else ["No policy is shipped.\n"]
-    return "\n".join([f"## {entry.command}\n", *summary, *lines]), overview(found, sections, entry.naive)
+    table = headroom_table(headroom(found, [(section.title, [section]) for section in sections], entry.naive))
+    summary = f"### Headroom\n\n{table}" if sections else "No policy is shipped.\n"
+    chosen = headroom(found, report_sections.overview(sections), entry.naive)
+    return Chapter("\n".join([f"## {entry.command}\n", summary, *lines]), table, chosen)
+
+
+def headroom_table(rows: tables.Rows) -> str:
+    """Rows of ``headroom`` below their header, Markdown."""
+    return tables.to_markdown([list(HEADROOM), *rows])
 
 
 def with_table(page: Path, table: str) -> str:
@@ -194,15 +224,38 @@ def with_table(page: Path, table: str) -> str:
     before, opened, rest = text.partition(begin)
     _, closed, after = rest.partition(end)
     if not (opened and closed):
-        raise OptionError(f"--page {page} must be a text with {begin} and, below it, {end}")
+        raise OptionError(f"{page} must be a page with the line {begin} and, below it, {end}: the table stands between")
     return f"{before}{begin}\n\n{table}\n{end}{after}"
 
 
+def write(entries, pages: dict[str, Path], arguments) -> None:
+    """Write the report and, if they are asked for, the tables of pages.
+
+    Args:
+        entries: the families.
+        pages: by family, and that of the overview by an empty name.
+        arguments: of the command.
+    """
+    parts = {entry.name: chapter(entry, arguments, arguments.out) for entry in entries}
+    overview = headroom_table([row for part in parts.values() for row in part.chosen])
+    made = f"`python benchmarks/report.py{_words(arguments)}`, {machine()}, {datetime.date.today()}."
+    head = (
+        f"# Results\n\n{EXPLAINED} Of every set: every rule, planner and solver; `middle half` is the mean of the "
+        f"middle half of the gaps. Every schedule was validated. {made}\n\n## Overview\n\n{CHOSEN}\n\n{overview}"
+    )
+    write_atomic(arguments.out / "results.md", "\n".join([head, *(part.text for part in parts.values())]))
+    for name, page in pages.items() if arguments.pages else ():
+        table = parts[name].headroom if name else f"{CHOSEN}\n\n{overview}"
+        write_atomic(page, with_table(page, f"{EXPLAINED} {made}\n\n{table}"))
+
+
 def _words(arguments) -> str:
-    """The arguments that say what is measured, as they were given."""
+    """The arguments that change what is measured or written, as they were given."""
     words = list(arguments.families)
     words += ["--presets", *arguments.presets] if arguments.presets else []
     words += [f"--limit {arguments.limit}"] if arguments.limit else []
+    words += [f"--processes {arguments.processes}"] if arguments.processes > 1 else []
+    words += ["--pages"] if arguments.pages else []
     return "".join(f" {word}" for word in words)
 
 
@@ -211,7 +264,7 @@ def main() -> int:
 
     Raises:
         UnknownNameError: for a family or preset that is not there.
-        OptionError: for a folder of runs that is not there, and for a page without a place for the table.
+        OptionError: for a folder of runs that is not there, and for a page without a place for its table.
     """
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("families", nargs="*", help="all when left out")
@@ -220,12 +273,12 @@ def main() -> int:
     parser.add_argument("--limit", type=int, default=0, help="instances of each set, the first ones; 0 for all")
     parser.add_argument("--processes", type=int, default=1, help="that measure side by side")
     parser.add_argument("--out", type=Path, default=Path("docs"))
-    parser.add_argument("--page", type=Path, help="a page whose table of all families is to be written anew")
+    parser.add_argument("--pages", action="store_true", help="also write the tables of README and the families' pages")
     arguments = parser.parse_args()
     if arguments.processes < 1 or arguments.limit < 0:
         parser.error("--processes must be at least 1 and --limit not negative")
-    if arguments.page and (arguments.families or arguments.presets or arguments.limit or arguments.runs):
-        parser.error("--page is for the whole report: without families, --presets, --limit and --runs")
+    if arguments.pages and (arguments.families or arguments.presets or arguments.limit or arguments.runs):
+        parser.error("--pages is for the whole report: without families, --presets, --limit and --runs")
     torch.set_num_threads(1)
     entries = [registry.family(name) for name in arguments.families] or registry.families()
     known = {
@@ -239,24 +292,14 @@ def main() -> int:
             raise UnknownNameError("preset", name, known)
     if arguments.runs and not arguments.runs.is_dir():
         raise OptionError(f"--runs must be a folder of run folders, and {arguments.runs} is none")
-    if arguments.page:
-        with_table(arguments.page, "")
+    pages = {entry.name: ROOT / "envs" / entry.name / "README.md" for entry in entries} | {"": ROOT / "README.md"}
+    for page in pages.values() if arguments.pages else ():
+        with_table(page, "")  # no hour is spent on what cannot be written
     (arguments.out / "measured").mkdir(parents=True, exist_ok=True)
     if arguments.processes > 1:
         todo = [section for entry in entries for section in report_sections.sections(entry.name, arguments.presets)]
         measure_all(todo, arguments.out / "measured", arguments.runs, arguments.limit, arguments.processes)
-    parts = [family_text(entry, arguments, arguments.out) for entry in entries]
-    table = tables.to_markdown([list(OVERVIEW), *(row for _, rows in parts for row in rows)])
-    head = (
-        "# Results\n\nMean gaps to the best known value (to a reference policy where none is known: it then has 0), "
-        "with 95 % bootstrap intervals over instances and, of learned policies, training seeds; `middle half` is the "
-        "mean of the middle half. Every schedule was validated. `python benchmarks/report.py"
-        f"{_words(arguments)}`, {os.cpu_count()} cores, {datetime.date.today()}.\n\n"
-    )
-    summary = f"## Overview\n\n{table}\n"
-    write_atomic(arguments.out / "results.md", head + "\n".join([summary, *(text for text, _ in parts)]))
-    if arguments.page:
-        write_atomic(arguments.page, with_table(arguments.page, table))
+    write(entries, pages, arguments)
     return 0
 
 

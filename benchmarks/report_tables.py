@@ -75,30 +75,6 @@ def strongest(gaps: dict[str, np.ndarray], section: Section) -> tuple[str, str]:
     return tables.best_of(gaps, rules) or "", tables.best_of(gaps, planners) or ""
 
 
-def headroom(found: dict[str, list[Result]], sections: list[Section], naive: str) -> str:
-    """A row for each set: what a naive rule, the best rule and planner, learning and the solver leave, and a bound."""
-    rows = [
-        ["set", "unit", "naive rule", "best rule", "best planner", "learned", "best of attempts", "solver", "bound"]
-    ]
-    for section in sections:
-        results = found[section.key]
-        gaps = by_policy(results)
-        rule, planner = strongest(gaps, section)
-        solver = section.exact[0] if section.exact else ""
-        bound = tables.bound_gaps([r for r in results if r.policy == rule])
-        rows.append([
-            f"`{section.preset}`: {section.title}", tables.unit(results),
-            *(_named(name, gaps) for name in (simplest(gaps, naive), rule, planner)),
-            _mean(LEARNED, gaps), _mean(SAMPLED.format(section.samples), gaps), _named(solver, gaps),
-            _number(np.mean(bound)) if bound else "",
-        ])  # fmt: skip
-    return (
-        "### Headroom\n\nMean gaps; the best rule and the best planner (which plays ahead, searches or solves before "
-        "it acts) are those that are best on the set, with hindsight; the bound is what is proved, where it is for "
-        f"every instance.\n\n{tables.to_markdown(rows)}"
-    )
-
-
 def published(results: dict[str, list[Result]], prefix: str, table: report_sections.Published) -> str:
     """Our rows beside those of others, by size."""
     columns = {title.removeprefix(prefix): by_policy(part) for title, part in results.items()}
@@ -118,43 +94,45 @@ def published(results: dict[str, list[Result]], prefix: str, table: report_secti
     return f"{tables.to_markdown(rows)}\nRows without (here): {table.source}.\n"
 
 
-OVERVIEW = (
+HEADROOM = (
     "training", "held-out set", "gap", "naive rule", "best rule", "best planner", "learned (95 %)", "best of attempts",
-    "solver (s / instance)",
+    "solver (s / instance)", "bound",
 )  # fmt: skip
 
 
-def overview(found: dict[str, list[Result]], sections: list[Section], naive: str) -> tables.Rows:
-    """A row for each set of a family's default training and for the first set of every other, without a header.
+def headroom(found: dict[str, list[Result]], sets: list[tuple[str, list[Section]]], naive: str) -> tables.Rows:
+    """A row for each set: what a naive rule, the best rule and planner, learning and the solver leave, and a bound.
 
     Args:
         found: results by a section's key.
-        sections: of a family.
+        sets: titles, and the sections that make one row together.
         naive: the family's naive rule.
+
+    Returns:
+        Rows below the header ``HEADROOM``.
     """
     rows = []
-    for title, part in report_sections.overview(sections):
-        alike = [by_policy(found[section.key]) for section in part]
+    for title, part in sets:
+        results = [result for section in part for result in found[section.key]]
+        section, alike = part[0], [by_policy(found[section.key]) for section in part]
         everywhere = [name for name in alike[0] if all(name in gaps for gaps in alike)]
         gaps = {name: np.concatenate([one[name] for one in alike], axis=1) for name in everywhere}
-        section, seeds = part[0], len(gaps.get(LEARNED, ()))
+        seeds = len(gaps.get(LEARNED, ()))
         rule, planner = strongest(gaps, section)
+        simplest = next((name for name in (naive, *NAIVE) if name in gaps), "")
         solver, seconds = section.exact or ("", 0)
-        unit = tables.unit(found[section.key])
+        bound = tables.bound_gaps([result for result in results if result.policy == rule])
+        unit = tables.unit(results)
         rows.append([
             f"`{section.preset}`, {seeds} seeds" if seeds > 1 else f"`{section.preset}`", title,
             f"{unit}, to `{section.reference}`" if section.reference else unit,
-            *(_named(name, gaps) for name in (simplest(gaps, naive), rule, planner)),
+            *(_named(name, gaps) for name in (simplest, rule, planner)),
             "{} ({})".format(*_shown(crossed_bootstrap(gaps[LEARNED]))) if seeds else "",
             _mean(SAMPLED.format(section.samples), gaps),
             f"{_named(solver, gaps)} ({seconds:g})" if solver in gaps else "",
+            _number(np.mean(bound)) if bound else "",
         ])  # fmt: skip
     return rows
-
-
-def simplest(gaps: dict[str, np.ndarray], naive: str) -> str:
-    """The family's naive rule, or what stands in for it where it cannot play; empty if nothing does."""
-    return next((name for name in (naive, *NAIVE) if name in gaps), "")
 
 
 def _mean(name: str, gaps: dict[str, np.ndarray]) -> str:

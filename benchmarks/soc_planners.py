@@ -20,10 +20,12 @@ from statistics import median
 
 import numpy as np
 import tyro
-from job_shop_speed import ONE_THREAD, load_average, processor, read_rows
+from job_shop_speed import ONE_THREAD, load_average, read_rows
 from peers.environments import HERE, PLANNERS, InstallError, default_folder, ensure, error_line
 from peers.measure import one_core
 from peers.table import number, times_text
+
+from dispatchgym.envs.core.machine import machine
 
 DIVISORS = (1, 2, 3, 4, 6)  # speeds and bandwidths; every cost and volume is a multiple of 12, so times are whole
 ELEMENTS = 4
@@ -210,7 +212,7 @@ def report(options: Options, rows: list[dict], pinned: str, load: str) -> str:
     lines = [
         "# HEFT planners: the same plans, and their time",
         "",
-        f"- {datetime.datetime.now():%Y-%m-%d}, {processor()}, {os.cpu_count()} cores, {pinned}, one thread,"
+        f"- {datetime.datetime.now():%Y-%m-%d}, {machine()}, {pinned}, one thread,"
         f" load average {load} at the start, {load_average()} at the end",
         f"- {platform.system()} {platform.machine()}, Python {platform.python_version()}",
         *(f"- {name}: {found}" for name, found in versions.items()),

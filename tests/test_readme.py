@@ -65,6 +65,18 @@ def test_pages_have_blocks():
         assert page.read_text(encoding="utf-8").count("```") % 2 == 0
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_tables_of_the_report_are_those_of_the_report(page):
+    marks = re.findall(
+        r"^<!-- written by benchmarks/report.py -->\n(.*?)^<!-- to here -->$", page.read_text("utf-8"), re.S | re.M
+    )
+    assert len(marks) == 1
+    rows = [line for line in marks[0].splitlines() if line.startswith("|")]
+    report = (ROOT / "docs" / "results.md").read_text("utf-8")
+    assert len(rows) > 2 and set(rows) <= set(report.splitlines())
+    assert marks[0].split("`python benchmarks")[0] in report  # and they are explained in the same words
+
+
 @pytest.mark.parametrize("text", every("python"))
 def test_python_blocks_run(text, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

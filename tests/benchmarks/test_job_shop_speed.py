@@ -1,33 +1,21 @@
 """The speed benchmark's own arithmetic, on made-up measurements: nothing is timed and nothing is installed."""
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
-FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
+
+@pytest.fixture(scope="module")
+def benchmark(script):
+    """The module of the command."""
+    return script("job_shop_speed")
 
 
 @pytest.fixture(scope="module")
-def benchmark():
-    """The module of the command, loaded from its file, since benchmarks are no part of the package."""
-    sys.path.insert(0, str(FOLDER))
-    try:
-        spec = importlib.util.spec_from_file_location("job_shop_speed", FOLDER / "job_shop_speed.py")
-        module = sys.modules["job_shop_speed"] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        yield module
-    finally:
-        sys.path.remove(str(FOLDER))
-        sys.modules.pop("job_shop_speed", None)
-
-
-@pytest.fixture(scope="module")
-def table(benchmark):
-    return sys.modules["peers.table"]
+def table(script):
+    return script("peers.table")
 
 
 def measured(peer, mode, instance, batch, operations_per_s, steps_per_s=None):
@@ -159,8 +147,8 @@ def test_a_version_that_changes_between_rounds_is_said(benchmark):
     assert "- jssenv: JSSEnv 1\n" in text
 
 
-def test_names_scripts_and_pins(benchmark):
-    environments = sys.modules["peers.environments"]
+def test_names_scripts_and_pins(benchmark, script):
+    environments = script("peers.environments")
     assert get_args(benchmark.Name) == tuple(environments.PEERS)
     for peer in environments.PEERS.values():
         assert (environments.HERE / peer.script).is_file()
@@ -175,12 +163,8 @@ def test_options_that_make_no_sense_are_named(benchmark, name, value):
         benchmark.Options(**{name: value})
 
 
-def test_reason_of_a_failed_program():
-    sys.path.insert(0, str(FOLDER))
-    try:
-        from peers.environments import error_line
-    finally:
-        sys.path.remove(str(FOLDER))
+def test_reason_of_a_failed_program(script):
+    error_line = script("peers.environments").error_line
     assert error_line("Traceback\nValueError: bad\nWARNING: old pip\n") == "ValueError: bad"
     assert error_line("ERROR: first\nERROR: second\n\n") == "ERROR: second"
     assert error_line("Killed\n") == "Killed" and error_line(" \n") == "no message"

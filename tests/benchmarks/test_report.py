@@ -1,7 +1,6 @@
 """The report: its sets exist, its tables follow from the results, and nothing is measured twice."""
 
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,18 +10,11 @@ from dispatchgym.envs.core import registry
 from dispatchgym.envs.core.errors import DispatchGymError
 from dispatchgym.envs.core.result import Result
 
-FOLDER = Path(__file__).parents[2] / "benchmarks"
-
 
 @pytest.fixture(scope="module")
-def report():
-    sys.path.insert(0, str(FOLDER))
-    try:
-        import report
-
-        yield report
-    finally:
-        sys.path.remove(str(FOLDER))
+def report(script):
+    """The module of the command."""
+    return script("report")
 
 
 def result(policy: str, instance: str, value: int, best: int = 100) -> Result:
@@ -84,11 +76,12 @@ def test_headroom_names_the_best_rule_and_what_is_proved(report):
         *played("fifo", 150, 150), *played("spt", 120, 140), *played("learned, greedy@0", 110, 110),
         *played("learned, greedy@1", 110, 130), *played("cp-sat", 101, 101),
     ]  # fmt: skip
-    text = report.headroom({section.key: results}, [section], "fifo")
-    assert (
-        text.splitlines()[-1]
-        == "| `main`: shops | % | fifo 50.00 | spt 30.00 | cp-sat-replan 5.00 | 15.00 |  | cp-sat 1.00 | 0.00 |"
-    )
+    (row,) = report.headroom({section.key: results}, [("shops", [section])], "fifo")
+    assert row[:6] == ["`main`, 2 seeds", "shops", "%", "fifo 50.00", "spt 30.00", "cp-sat-replan 5.00"]
+    assert row[6].startswith("15.00 (") and row[7:] == ["", "cp-sat 1.00 (1)", "0.00"]
+    section = report.replace(section, reference="spt")
+    (row,) = report.headroom({section.key: results}, [("shops", [section])], "fifo")
+    assert row[2] == "%, to `spt`" and len(row) == len(report.HEADROOM)
 
 
 def test_the_overview_is_chosen_by_place(report):
@@ -117,12 +110,12 @@ def test_a_row_of_the_overview_pools_its_sets(report):
         *played("learned, greedy@0", 110, 110), *played("learned, greedy@1", 110, 110),
     ]  # fmt: skip
     found = dict(zip([section.key for section in sections], (first, second), strict=True))
-    (row,) = report.overview(found, sections, "fifo")
+    (row,) = report.headroom(found, report.report_sections.overview(sections), "fifo")
     assert row[:6] == ["`mixed`, 2 seeds", "ta01-80", "%", "fifo 30.00", "spt 30.00", ""]
-    assert row[6].startswith("12.50 (") and row[7:] == ["5.00", ""]  # the solver is not known everywhere
+    assert row[6].startswith("12.50 (") and row[7:] == ["5.00", "", "0.00"]  # the solver is not known everywhere
     without = [one for one in first if not one.policy.startswith("learned")]
-    (row,) = report.overview({sections[0].key: without}, sections[:1], "fifo")
-    assert row[0] == "`mixed`" and row[6:] == ["", "", "cp-sat 1.00 (2)"]
+    (row,) = report.headroom({sections[0].key: without}, [("a", sections[:1])], "fifo")
+    assert row[0] == "`mixed`" and row[6:] == ["", "", "cp-sat 1.00 (2)", "0.00"]
 
 
 def test_a_table_is_put_between_the_marks(report, tmp_path):
@@ -131,7 +124,7 @@ def test_a_table_is_put_between_the_marks(report, tmp_path):
     assert report.with_table(page, "| new |\n") == f"before\n\n{begin}\n\n| new |\n\n{end}\nafter\n"
     for text in ("before", f"{end}\n{begin}"):
         page.write_text(text)
-        with pytest.raises(DispatchGymError, match="page.md must be"):
+        with pytest.raises(DispatchGymError, match="page.md must be a page with the line <!-- written"):
             report.with_table(page, "")
 
 
@@ -209,11 +202,12 @@ def test_a_profile_is_drawn(report, tmp_path):
         ("chess", "chess"),
         ("soc --presets main", "preset 'main'"),
         ("soc --runs nowhere", "nowhere"),
-        ("--page nowhere.md", "nowhere.md"),
+        ("--pages", "README.md must be a page"),
     ],
 )
 def test_what_is_not_there_is_an_error(report, monkeypatch, tmp_path, words, named):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(report, "ROOT", tmp_path)
     monkeypatch.setattr(sys, "argv", ["report.py", *words.split()])
     with pytest.raises(DispatchGymError, match=named):
         report.main()

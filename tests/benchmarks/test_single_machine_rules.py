@@ -1,8 +1,5 @@
 """The arithmetic of the benchmark of single machine rules, on instances small enough to be solved at once."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -12,13 +9,9 @@ from dispatchgym.instances.catalogue import load_many
 
 
 @pytest.fixture(scope="module")
-def benchmark():
-    """The module from its file, since benchmarks are no part of the package."""
-    file = Path(__file__).resolve().parents[2] / "benchmarks" / "single_machine_rules.py"
-    spec = importlib.util.spec_from_file_location("single_machine_rules", file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def benchmark(script):
+    """The module of the command."""
+    return script("single_machine_rules")
 
 
 def test_a_row_is_what_it_says(benchmark):

@@ -1,6 +1,5 @@
 """The planner benchmark's own arithmetic and problems: nothing is timed and nothing is installed."""
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -9,37 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
-
-
-def load(name: str, file: Path):
-    """A module from its file, since benchmarks are no part of the package."""
-    spec = importlib.util.spec_from_file_location(name, file)
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
 
 @pytest.fixture(scope="module")
-def benchmark():
+def benchmark(script):
     """The module of the command."""
-    sys.path.insert(0, str(FOLDER))
-    try:
-        yield load("soc_planners", FOLDER / "soc_planners.py")
-    finally:
-        sys.path.remove(str(FOLDER))
-        sys.modules.pop("soc_planners", None)
+    return script("soc_planners")
 
 
 @pytest.fixture(scope="module")
-def ours():
+def ours(script):
     """The script that measures dispatchgym."""
-    sys.path.insert(0, str(FOLDER / "peers"))
-    try:
-        yield load("run_list_scheduling", FOLDER / "peers" / "run_list_scheduling.py")
-    finally:
-        sys.path.remove(str(FOLDER / "peers"))
-        sys.modules.pop("run_list_scheduling", None)
+    return script("run_list_scheduling")
 
 
 @pytest.mark.parametrize("related", [True, False])

@@ -6,24 +6,19 @@ import json
 import math
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from dispatchgym.agents import checkpoint
 from dispatchgym.envs.core.errors import OptionError
 
-FILE = Path(__file__).resolve().parents[2] / "benchmarks" / "sweep.py"
 HAS_RAY = importlib.util.find_spec("ray") is not None
 
 
 @pytest.fixture(scope="module")
-def sweep():
-    spec = importlib.util.spec_from_file_location("sweep", FILE)
-    module = sys.modules["sweep"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    yield module
-    sys.modules.pop("sweep", None)
+def sweep(script):
+    """The module of the command."""
+    return script("sweep")
 
 
 def parse(sweep, *words: str):
@@ -113,7 +108,7 @@ def test_an_unknown_setting_lists_the_known_ones(sweep):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not HAS_RAY, reason="ray is not installed")
-def test_a_search_with_ray_ends_and_can_be_gone_on_with(tmp_path):
+def test_a_search_with_ray_ends_and_can_be_gone_on_with(sweep, tmp_path):
     folder = tmp_path / "search"
     words = [
         "job-shop",
@@ -131,7 +126,7 @@ def test_a_search_with_ray_ends_and_can_be_gone_on_with(tmp_path):
     words += ["--search", "ppo.entropy", "--out", str(folder)]
 
     def start(*more: str):
-        command = [sys.executable, str(FILE), *words, *more]
+        command = [sys.executable, sweep.__file__, *words, *more]
         return subprocess.run(command, capture_output=True, text=True, timeout=280)
 
     def rows() -> list[dict]:

@@ -1,25 +1,17 @@
 """The training benchmark's own arithmetic; nothing is timed."""
 
-import importlib.util
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-FILE = Path(__file__).resolve().parents[2] / "benchmarks" / "training.py"
-
 
 @pytest.fixture(scope="module")
-def benchmark():
-    spec = importlib.util.spec_from_file_location("training_speed", FILE)
-    module = sys.modules["training_speed"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    yield module
-    sys.modules.pop("training_speed", None)
+def benchmark(script):
+    """The module of the command."""
+    return script("training")
 
 
 NETWORK = {"width": 8, "heads": 2, "hidden": 8, "layers": 1}
@@ -85,7 +77,7 @@ def test_the_table_keeps_the_best_and_compares_within_a_batch(benchmark):
         row(benchmark, "stock PPO, DummyVecEnv", 64, 0.011, 0.003),
         benchmark.Case(benchmark.TASKS["shop"], "stock PPO, DummyVecEnv", 512, None, failed="MemoryError: none left"),
     ]
-    lines = benchmark.markdown(rows, 2, "0.5").splitlines()
+    lines = benchmark.markdown(rows, 2, "0.5", 16).splitlines()
     assert "Each at its best batch" not in lines[-1]
     assert lines[-3] == "| dispatchgym, GAE and value loss | 64 | 1,000 | 333 | 100 | 1.00 | 100 |"
     assert lines[-2] == "| stock PPO, DummyVecEnv | 64 | 91 | 333 | 50 | 0.50 | 50 |"
@@ -98,7 +90,7 @@ def test_both_at_their_best_are_compared(benchmark):
         row(benchmark, "dispatchgym, GAE and value loss", 512, 0.001, 0.001),
         row(benchmark, "stock PPO, SubprocVecEnv", 8, 0.013, 0.001),
     ]
-    assert "dispatchgym makes 4.0 times" in benchmark.markdown(rows, 2, "0.5").splitlines()[-1]
+    assert "dispatchgym makes 4.0 times" in benchmark.markdown(rows, 2, "0.5", 16).splitlines()[-1]
 
 
 def test_the_rows_are_by_batch(benchmark):

@@ -1,28 +1,15 @@
 """The arithmetic of the benchmarks of VM rescheduling, on clusters small enough to be seen through."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from dispatchgym.envs.core import registry
 from dispatchgym.envs.core.solvers import Limits, resolve, solve
 
-FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 
-
-def load(name: str):
-    """A module from its file, since benchmarks are no part of the package."""
-    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_slots_are_counted_from_the_optimum():
+def test_slots_are_counted_from_the_optimum(script):
     instances = registry.instances(["plateau", "remainder"], "vm")
-    rows = {row[0]: row[1:] for row in load("vm_planners").table(instances, ("no-op", "greedy"), {"mnl": 50}, 10.0)}
+    rows = {row[0]: row[1:] for row in script("vm_planners").table(instances, ("no-op", "greedy"), {"mnl": 50}, 10.0)}
     last = rows["mip, proved 2 of 2"]
     assert last[:5] == ["0.1000", "0.00", "0.00", "2 of 2", "2 of 2"]
     start = [i.free_cores for i in instances]
@@ -31,14 +18,14 @@ def test_slots_are_counted_from_the_optimum():
     assert rows["no-op"] [:5] == rows["greedy"][:5], "no single move frees anything on these"  # fmt: skip
 
 
-def test_policies_that_do_not_apply_are_left_out():
+def test_policies_that_do_not_apply_are_left_out(script):
     instances = registry.instances(["plateau"], "vm")
-    rows = load("vm_planners").table(instances, ("mip-reduced", "greedy"), {"weight_64": 100}, 10.0)
+    rows = script("vm_planners").table(instances, ("mip-reduced", "greedy"), {"weight_64": 100}, 10.0)
     assert [row[0].split(",")[0] for row in rows] == ["greedy", "mip"]
 
 
-def test_without_moves_the_hint_is_the_life_itself():
-    churn = load("vm_churn")
+def test_without_moves_the_hint_is_the_life_itself(script):
+    churn = script("vm_churn")
     instance = registry.instances(["churn-8-6:0"], "vm")[0]
     options = registry.family("vm").make_options()
     moments = churn.life_without_moves(instance, options)

@@ -1,6 +1,5 @@
 """The LLM instances that come with the package show what is said of them, and their bounds are true."""
 
-import importlib.util
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,13 +12,9 @@ NAMES = ("two-at-once", "hurry", "patience")
 
 
 @pytest.fixture(scope="module")
-def play():
+def play(load_module):
     """Plays an instance slowly."""
-    path = Path(__file__).parents[1] / "envs" / "llm" / "plain_play.py"
-    spec = importlib.util.spec_from_file_location("llm_plain_play", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.Play
+    return load_module(Path(__file__).parents[1] / "envs" / "llm" / "plain_play.py").Play
 
 
 def seconds(played):

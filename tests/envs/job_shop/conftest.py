@@ -1,25 +1,19 @@
 """Modules beside this file that several tests of the family use; tests are in no package."""
 
-import importlib.util
 from pathlib import Path
 
 import pytest
 
-
-def module_beside(name: str):
-    spec = importlib.util.spec_from_file_location(f"job_shop_{name}", Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="session")
-def clockwork():
+def clockwork(load_module):
     """A slow player of live shops, see the file of this name."""
-    return module_beside("clockwork")
+    return load_module(HERE / "clockwork.py")
 
 
 @pytest.fixture(scope="session")
-def live_shop():
+def live_shop(load_module):
     """What the simulator of live shops is compared with, see the file of this name."""
-    return module_beside("live_shop")
+    return load_module(HERE / "live_shop.py")

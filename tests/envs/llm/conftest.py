@@ -1,46 +1,37 @@
 """Modules beside this file that several tests of the family use."""
 
-import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
 
-
-def _module(name: str):
-    """A module beside this file; tests are in no package."""
-    spec = importlib.util.spec_from_file_location(f"llm_{name}", Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="session")
-def naive():
+def naive(load_module):
     """The whole statement played slowly, see the file of this name."""
-    return _module("naive")
+    return load_module(HERE / "naive.py")
 
 
 @pytest.fixture(scope="session")
-def cases():
+def cases(load_module):
     """Random small worlds, see the file of this name."""
-    return _module("cases")
+    return load_module(HERE / "cases.py")
 
 
 @pytest.fixture(scope="session")
-def plain_play():
+def plain_play(load_module):
     """A slow player in plain Python, see the file of this name."""
-    return _module("plain_play")
+    return load_module(HERE / "plain_play.py")
 
 
 @pytest.fixture(scope="session")
-def recount():
+def recount(load_module):
     """What is kept, counted anew, see the file of this name."""
-    return _module("recount")
+    return load_module(HERE / "recount.py")
 
 
 @pytest.fixture(scope="session")
-def expected():
+def expected(load_module):
     """What is to be shown, see the file of this name."""
-    return _module("expected")
+    return load_module(HERE / "expected.py")

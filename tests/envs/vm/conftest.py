@@ -1,6 +1,5 @@
 """Random small clusters, and the statement of the problem played slowly, for the tests of this family."""
 
-import importlib.util
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +10,7 @@ import pytest
 from dispatchgym.envs.vm.fields import NEVER
 from dispatchgym.envs.vm.instance import VMInstance
 
+HERE = Path(__file__).parent
 DEFAULTS = {
     "mnl": 50, "weight_64": 0, "weight_memory": 0, "migration_cost": 0.0, "constraints": True, "latency": 0,
     "copy_rate": 0,
@@ -289,21 +289,13 @@ def vm():
     )  # fmt: skip
 
 
-def _module(name: str):
-    """A module beside this file; tests are in no package."""
-    spec = importlib.util.spec_from_file_location(f"vm_{name}", Path(__file__).with_name(f"{name}.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="session")
-def recount():
+def recount(load_module):
     """What follows from who is where, see the file of this name."""
-    return _module("recount")
+    return load_module(HERE / "recount.py")
 
 
 @pytest.fixture(scope="session")
-def features():
+def features(load_module):
     """What observations ought to show, see the file of this name."""
-    return _module("features")
+    return load_module(HERE / "features.py")
