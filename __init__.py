@@ -49,7 +49,9 @@ def load(name: str, family: str = "job_shop"):
     return load_instance(name, family)
 
 
-def solve(instance, policy, *, seed: int = 0, samples: int = 1, time_limit: float = 60.0, **options):
+def solve(
+    instance, policy, *, seed: int = 0, samples: int = 1, active_search: int = 0, time_limit: float = 60.0, **options
+):
     """Schedule an instance with a named rule, a solver or a checkpoint.
 
     Args:
@@ -57,6 +59,7 @@ def solve(instance, policy, *, seed: int = 0, samples: int = 1, time_limit: floa
         policy: a name from ``evaluate.py FAMILY --list``, the folder of a trained policy, or a ``Rule`` of your own.
         seed: key of everything random.
         samples: best of this many attempts, for policies that can randomise.
+        active_search: rounds of as many further attempts, between which a trained policy learns on the instance.
         time_limit: seconds, for exact solvers.
         options: of the family, such as ``construction="active"``.
 
@@ -77,7 +80,7 @@ def solve(instance, policy, *, seed: int = 0, samples: int = 1, time_limit: floa
     from .envs.core.solvers import solve as run_solver
 
     instance = load(instance) if isinstance(instance, str | os.PathLike) else instance
-    limits = Limits(samples=samples, seed=seed, time_limit=time_limit, options=options)
+    limits = Limits(samples=samples, active_search=active_search, seed=seed, time_limit=time_limit, options=options)
     schedule = run_solver(resolve(policy, instance.family), [instance], limits)[0].schedule
     if schedule is None:
         raise DispatchGymError(f"{policy} found no schedule for {instance.name} within {time_limit} s")

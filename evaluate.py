@@ -31,6 +31,8 @@ class Arguments:
     """
     samples: int = 1
     """Attempts per instance, the first one greedy; the best counts."""
+    active_search: int = 0
+    """Rounds of --samples further attempts, between which trained policies learn on the instance; rules do not."""
     seed: int = 0
     """Key of everything random."""
     time_limit: float = 60.0
@@ -100,8 +102,9 @@ def evaluate(entry, arguments):
     tell_worlds(policies, given_options(arguments, entry), entry)
     with _progress(len(instances) * len(policies)) as bar:
         limits = Limits(
-            samples=arguments.samples, seed=arguments.seed, time_limit=arguments.time_limit,
-            device=str(resolve_device(arguments.device)), options=given_options(arguments, entry), progress=bar.update,
+            samples=arguments.samples, active_search=arguments.active_search, seed=arguments.seed,
+            time_limit=arguments.time_limit, device=str(resolve_device(arguments.device)),
+            options=given_options(arguments, entry), progress=bar.update,
         )  # fmt: skip
         results = run(policies, instances, limits)
     return tables.relative(results, arguments.reference) if arguments.reference else results

@@ -8,7 +8,9 @@ from torch import Tensor, nn
 
 from ..envs.core.errors import OptionError
 from ..envs.core.graph import GraphSpec
+from ..envs.core.schedule import Schedule
 from ..envs.core.simulation import Simulation
+from . import active_search
 from .gnn import GraphNetwork, inputs
 
 
@@ -99,6 +101,14 @@ class NetworkPolicy:
         if not bool(explore.any()):
             return best
         return torch.where(explore, sample(logits / self.temperature, generator), best)
+
+    def most_searched(self, model) -> int:
+        """Attempts that active search makes at a time; see ``active_search.most_side_by_side``."""
+        return active_search.most_side_by_side(self.network, model)
+
+    def search(self, simulation: Simulation, rounds: int, generator: torch.Generator) -> list[Schedule]:
+        """The best schedules of rounds of attempts and what they teach; see ``active_search.search``."""
+        return active_search.search(self.network, simulation, rounds, generator)
 
     def _logits(self, simulation: Simulation) -> Tensor:
         """Logits (B, A); environments whose episode is over cost nothing when they are many."""

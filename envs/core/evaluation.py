@@ -84,6 +84,6 @@ def _result(name: str, instance: Instance, answer: Answer, reference, limits: Li
         runtime_s=answer.runtime_s,
         device=limits.device,
         status=answer.status,
-        samples=limits.samples if answer.options else 1,
+        samples=answer.tried,
         options=answer.options,
     )

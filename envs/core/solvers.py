@@ -18,6 +18,7 @@ from .schedule import Schedule
 from .simulation import Simulation
 
 MOST_ENVIRONMENTS = 4096  # of one batch; more are run one batch after the other
+FEWEST_SEARCHED = 3  # attempts in a round of active search: the best so far, and two to compare
 WIDEST_BATCH = 400_000  # environments times edges of a batch that is observed, so that it fits in memory
 
 
@@ -32,6 +33,7 @@ class Answer:
         lower_bound: a proven bound of the objective, where the solver has one.
         options: of the family that the policy ran with.
         status: such as ``"optimal"``, or the policy that was chosen for the instance; empty where it does not apply.
+        tried: attempts that were made.
     """
 
     schedule: Schedule | None
@@ -40,6 +42,7 @@ class Answer:
     status: str = ""
     options: dict = field(default_factory=dict)
     attempts: tuple[Schedule, ...] = ()
+    tried: int = 1
 
     @property
     def counted(self) -> tuple[Schedule, ...]:
@@ -64,6 +67,8 @@ class Limits:
     Attributes:
         samples: attempts per instance; the first is greedy, the best counts. Of attempts that cannot be repeated none
             is greedy if there are several, and their mean counts.
+        active_search: rounds of ``samples`` further attempts, before each of which a trained policy learns on the
+            instance what the attempts so far have shown; rules do not.
         seed: key of everything random.
         time_limit: seconds per instance, for exact solvers.
         device: where policies run.
@@ -73,6 +78,7 @@ class Limits:
     """
 
     samples: int = 1
+    active_search: int = 0
     seed: int = 0
     time_limit: float = 60.0
     device: str = "cpu"
@@ -82,6 +88,13 @@ class Limits:
     def __post_init__(self):
         if not 1 <= self.samples <= 1_000_000:
             raise OptionError(f"samples must be from 1 to 1000000, got {self.samples}")
+        if not 0 <= self.active_search <= 1_000_000:
+            raise OptionError(f"active_search must be from 0 to 1000000 rounds, got {self.active_search}")
+        if self.active_search and self.samples < FEWEST_SEARCHED:
+            raise OptionError(
+                f"active_search learns from attempts that are compared, so samples must be at least {FEWEST_SEARCHED}, "
+                f"got {self.samples}"
+            )
         check_seed(self.seed)
         if not (self.time_limit > 0 and math.isfinite(self.time_limit)):
             raise OptionError(f"time_limit must be a positive number of seconds, got {self.time_limit}")
@@ -187,11 +200,13 @@ def run(policy, instances: Sequence[Instance], limits: Limits) -> list[Answer]:
         width = MOST_ENVIRONMENTS
         if policy.observes:
             width = max(1, min(width, WIDEST_BATCH // max(model.spec.edges, 1)))
+        attempt = _best_of if model.repeatable or limits.samples == 1 else _all_of
+        if limits.active_search and hasattr(policy, "search"):
+            width, attempt = min(width, policy.most_searched(model)), _searched
         samples = min(limits.samples, width)
         chunk = max(1, width // samples)
         for begin in range(0, len(positions), chunk):
             part = positions[begin : begin + chunk]
-            attempt = _best_of if model.repeatable or limits.samples == 1 else _all_of
             found = attempt(policy, model, [instances[p] for p in part], limits, samples, generator)
             for position, answer in zip(part, found, strict=True):
                 answers[position] = replace(answer, options=asdict(options))
@@ -228,6 +243,16 @@ def _side_by_side(policy, model, instances, limits: Limits, samples: int) -> Sim
     return simulation
 
 
+def _searched(policy, model, instances, limits: Limits, samples: int, generator) -> list[Answer]:
+    """Best schedule of each instance over rounds of ``samples`` attempts between which the policy learns on it."""
+    simulation = _side_by_side(policy, model, instances, limits, samples)
+    begin = time.perf_counter()
+    rounds = -(-limits.samples * (limits.active_search + 1) // samples)  # all attempts, if fewer are made at a time
+    schedules = policy.search(simulation, rounds, generator)
+    share = (time.perf_counter() - begin) / len(instances)
+    return [Answer(schedule, share, tried=samples * rounds) for schedule in schedules]
+
+
 def _all_of(policy, model, instances, limits: Limits, samples: int, generator) -> list[Answer]:
     """``limits.samples`` randomised attempts at each instance, at most ``samples`` of them side by side."""
     simulation = _side_by_side(policy, model, instances, limits, samples)
@@ -239,7 +264,7 @@ def _all_of(policy, model, instances, limits: Limits, samples: int, generator) -
         for b, kept in enumerate(attempts):
             kept += schedules[b * samples : (b + 1) * samples]
     share = (time.perf_counter() - begin) / len(instances)
-    return [Answer(kept[0], share, attempts=tuple(kept[: limits.samples])) for kept in attempts]
+    return [Answer(kept[0], share, attempts=tuple(kept[: limits.samples]), tried=limits.samples) for kept in attempts]
 
 
 def _best_of(policy, model, instances, limits: Limits, samples: int, generator) -> list[Answer]:
@@ -258,7 +283,7 @@ def _best_of(policy, model, instances, limits: Limits, samples: int, generator) 
                 best[b] = (v, simulation.schedule(b * samples + w))
         done += samples
     share = (time.perf_counter() - begin) / len(instances)
-    return [Answer(schedule, share) for _, schedule in best]
+    return [Answer(schedule, share, tried=limits.samples) for _, schedule in best]
 
 
 def world_of(instance: Instance) -> int:
