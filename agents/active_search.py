@@ -2,7 +2,8 @@
 
 Of the network only a small layer is tuned, which is put before its last one and belongs to the instance (EAS-Lay of
 Hottung, Kwon and Tierney 2022, after Bello et al. 2017): what the rest of the network makes of a state is read once,
-and instances are searched side by side, each with a layer of its own.
+and instances are searched side by side, each with a layer of its own. A round's attempts are each other's baseline, and
+the gradient is PPO's, so that a round pays for several steps.
 """
 
 import math
@@ -19,8 +20,8 @@ from .gnn import NEVER, GraphNetwork, inputs
 
 MOST_KEPT = 2**28  # numbers of hidden layers that a round keeps
 LEARNING_RATE = 0.01
-EPOCHS = 1
-CLIP = 0.2
+EPOCHS = 3  # gradient steps after each round
+CLIP = 0.2  # of the ratio of probabilities, as in PPO
 IMITATION = 0.1  # weight of making the best attempt so far likelier, beside the gradient of the others
 
 
@@ -131,19 +132,17 @@ class Search:
         advantage = (tried.mean(1, keepdim=True) - tried) / (tried.std(1, keepdim=True) + 1e-4)
         weight = torch.cat([torch.full_like(value[:, :1], IMITATION, dtype=torch.float), advantage / tried.shape[1]], 1)
         weight = weight.reshape(-1) / max(len(steps), 1)
-        before = None
+        before: list[Tensor] = []
         for _ in range(EPOCHS):
             self.optimizer.zero_grad()
-            now = []
-            for k, step in enumerate(steps):
+            for number, step in enumerate(steps):
                 log_probs = (step.logits + self.layers(step.hidden, self.last)).log_softmax(1)
                 taken = log_probs.gather(1, step.place.unsqueeze(1)).squeeze(1)
-                now.append(taken.detach())
-                old = taken.detach() if before is None else before[k]
-                ratio = (taken - old).exp()
+                if number == len(before):  # in the first pass, all of which is made with the same weights
+                    before.append(taken.detach())
+                ratio = (taken - before[number]).exp()
                 gain = torch.minimum(weight * ratio, weight * ratio.clamp(1 - CLIP, 1 + CLIP))
-                (-(gain * step.going).sum()).backward()
-            before = before or now
+                (-(gain * step.going).sum()).backward()  # a step at a time: the whole round would take much memory
             self.optimizer.step()
 
 

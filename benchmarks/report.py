@@ -40,6 +40,7 @@ from dispatchgym.envs.core.solvers import Limits, is_repeatable, resolve
 from dispatchgym.envs.core.statistics import FEWEST
 
 BUDGETS = (1, 4, 16, 64)  # attempts, for quality against time
+SEARCHED = (16, (3, 15))  # attempts in a round of active search there, and rounds after the first one
 SECONDS = (1.0, 5.0, 20.0)  # of the exact solver there
 MARKS = ("<!-- written by benchmarks/report.py -->", "<!-- to here -->")
 EXPLAINED = (
@@ -144,6 +145,8 @@ def _quality_by_time(section: Section, runs: Path | None) -> dict[str, list]:
     for policy in list(learned(section, runs).values())[:1]:
         for samples in BUDGETS:
             add("learned, attempts", policy, Limits(samples=samples))
+        for rounds in SEARCHED[1]:
+            add("learned, active search", policy, Limits(samples=SEARCHED[0], active_search=rounds))
     for samples in BUDGETS:
         add("fdd/mwkr, attempts", resolve("fdd/mwkr", "job_shop"), Limits(samples=samples))
     for seconds in SECONDS:
@@ -154,7 +157,10 @@ def _quality_by_time(section: Section, runs: Path | None) -> dict[str, list]:
 def timed(out: Path, runs: Path | None) -> str:
     """Quality against time on one instance of each of Taillard's sizes."""
     section = Section("job_shop", "mixed", "time", TIMED, ("fdd/mwkr",))
-    path, key = out / "measured" / "job-shop.time.json", json.dumps([BUDGETS, SECONDS, _stamps(section, runs)])
+    path, key = (
+        out / "measured" / "job-shop.time.json",
+        json.dumps([BUDGETS, SEARCHED, SECONDS, _stamps(section, runs)]),
+    )
     known = json.loads(path.read_text("utf-8")) if path.exists() else {}
     if known.get("key") != key:
         known = {"key": key, "points": _quality_by_time(section, runs)}
