@@ -91,8 +91,4 @@ def verdict(results: list[Result], rules: tuple[str, ...]) -> str:
     count = len(gaps[GREEDY])
     if count < FEWEST:
         return f"{count} instance{'s' if count > 1 else ''}: too few to compare policies on."
-    difference = bootstrap(gaps[GREEDY] - gaps[best])
-    return (
-        f"Greedy policy minus the strongest rule ({best}): {difference.mean:+.2f} points of gap, "
-        f"paired 95 % interval {difference.low:+.2f} .. {difference.high:+.2f}: {difference.claim('rule')}."
-    )
+    return bootstrap(gaps[GREEDY] - gaps[best]).verdict("rule", best, "points of gap")

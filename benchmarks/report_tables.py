@@ -59,12 +59,8 @@ def verdict(results: list[Result], section: Section) -> str:
     for kind, best in (("rule", rule), ("planner", planner)):
         if LEARNED not in gaps or not best or gaps[LEARNED].shape[1] < FEWEST:
             continue
-        difference = crossed_bootstrap(gaps[LEARNED] - gaps[best])
-        outcome = difference.claim(kind).replace(f"the {kind} is better", f"**the {kind} is better**")
-        found.append(
-            f"Greedy policy minus the best {kind}, {best}: {difference.mean:+.2f} {tables.unit(results)} "
-            f"({difference.low:+.2f} .. {difference.high:+.2f}): {outcome}.\n"
-        )
+        sentence = crossed_bootstrap(gaps[LEARNED] - gaps[best]).verdict(kind, best, tables.unit(results))
+        found.append(sentence.replace(f"the {kind} is better", f"**the {kind} is better**") + "\n")
     return "".join(found)
 
 

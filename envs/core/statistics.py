@@ -28,6 +28,13 @@ class Interval:
             return "no difference can be claimed"
         return "the policy is better" if self.mean < 0 else f"the {other} is better"
 
+    def verdict(self, other: str, name: str, unit: str) -> str:
+        """A sentence that says by how much a policy's gap is above that of the strongest of the ``other`` kind."""
+        return (
+            f"Greedy policy minus the strongest {other} ({name}): {self.mean:+.2f} {unit}, "
+            f"paired 95 % interval {self.low:+.2f} .. {self.high:+.2f}: {self.claim(other)}."
+        )
+
 
 def bootstrap(values, seed: int = 0) -> Interval:
     """Percentile bootstrap of a mean (Efron 1979).
