@@ -202,7 +202,7 @@ def run(policy, instances: Sequence[Instance], limits: Limits) -> list[Answer]:
             width = max(1, min(width, WIDEST_BATCH // max(model.spec.edges, 1)))
         attempt = _best_of if model.repeatable or limits.samples == 1 else _all_of
         if limits.active_search and hasattr(policy, "search"):
-            width, attempt = min(width, policy.most_searched(model)), _searched
+            width, attempt = max(FEWEST_SEARCHED, min(width, policy.most_searched(model))), _searched
         samples = min(limits.samples, width)
         chunk = max(1, width // samples)
         for begin in range(0, len(positions), chunk):
