@@ -40,7 +40,7 @@ from dispatchgym.envs.core.solvers import Limits, is_repeatable, resolve
 from dispatchgym.envs.core.statistics import FEWEST
 
 BUDGETS = (1, 4, 16, 64)  # attempts, for quality against time
-SEARCHED = (16, (3, 15))  # attempts in a round of active search there, and rounds after the first one
+SEARCHED = (16, (3, 7))  # attempts in a round of active search there, and rounds after the first one
 SECONDS = (1.0, 5.0, 20.0)  # of the exact solver there
 MARKS = ("<!-- written by benchmarks/report.py -->", "<!-- to here -->")
 EXPLAINED = (
