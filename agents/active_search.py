@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from ..envs.core.errors import OptionError
 from ..envs.core.schedule import Schedule
 from ..envs.core.simulation import Simulation
-from ..envs.core.solvers import FEWEST_SEARCHED
-from .gnn import NEVER, GraphNetwork, inputs
+from ..envs.core.solvers import FEWEST_SEARCHED, keep_best
+from .gnn import NEVER, GraphNetwork, inputs, legal_first, sample
 
 MOST_KEPT = 2**28  # numbers of hidden layers that a round keeps
 LEARNING_RATE = 0.01
@@ -66,12 +66,14 @@ class Step:
         logits: (B, K) of the network as it was trained.
         hidden: (B, K, H), what its last layer read.
         place: (B,) which of the K was taken.
+        log_prob: (B,) of it, when it was taken.
         going: (B,) 1 where there was something to decide, as a float.
     """
 
     logits: Tensor
     hidden: Tensor
     place: Tensor
+    log_prob: Tensor
     going: Tensor
 
 
@@ -110,37 +112,33 @@ class Search:
             seen = inputs(simulation.observation, simulation.model.spec.complete)
             logits, hidden, action = _legal(*self.network.read(seen))
             now = logits + self.layers(hidden, self.last)
-            noise = torch.empty_like(now).exponential_(generator=self.generator).clamp_min(1e-20).log()
-            place = (now - noise * ~first.unsqueeze(1)).argmax(1)
+            place = torch.where(first, now.argmax(1), sample(now, self.generator))
             if known is not None and number < known.shape[1]:
                 repeated = (action[first] == known[:, number : number + 1]).to(torch.uint8).argmax(1)
                 place = place.masked_scatter(first, repeated)
-            taken = action.gather(1, place.unsqueeze(1)).squeeze(1)
+            taken, log_prob = (table.gather(1, place.unsqueeze(1)).squeeze(1) for table in (action, now.log_softmax(1)))
             simulation.step(taken)
-            steps.append(Step(logits, hidden, place, going.to(logits.dtype)))
+            steps.append(Step(logits, hidden, place, log_prob, going.to(logits.dtype)))
             actions.append(taken)
-        return steps, torch.stack(actions, 1) if actions else torch.zeros(simulation.num_envs, 0, dtype=torch.int64)
+        return steps, torch.stack(actions, 1) if actions else first.new_zeros(len(first), 0, dtype=torch.int64)
 
     def learn(self, steps: list[Step], value: Tensor) -> None:
         """Make attempts that were better than the others on their instance likelier, and the best so far.
 
         Args:
             steps: of an attempt in every environment.
-            value: (I, S) objectives of the attempts, the first of which is the best so far.
+            value: (I, S) objectives of the attempts, the first of which is greedy, or the best of earlier rounds.
         """
         tried = value[:, 1:].float()
         advantage = (tried.mean(1, keepdim=True) - tried) / (tried.std(1, keepdim=True) + 1e-4)
         weight = torch.cat([torch.full_like(value[:, :1], IMITATION, dtype=torch.float), advantage / tried.shape[1]], 1)
         weight = weight.reshape(-1) / max(len(steps), 1)
-        before: list[Tensor] = []
         for _ in range(EPOCHS):
             self.optimizer.zero_grad()
-            for number, step in enumerate(steps):
+            for step in steps:
                 log_probs = (step.logits + self.layers(step.hidden, self.last)).log_softmax(1)
                 taken = log_probs.gather(1, step.place.unsqueeze(1)).squeeze(1)
-                if number == len(before):  # in the first pass, all of which is made with the same weights
-                    before.append(taken.detach())
-                ratio = (taken - before[number]).exp()
+                ratio = (taken - step.log_prob).exp()
                 gain = torch.minimum(weight * ratio, weight * ratio.clamp(1 - CLIP, 1 + CLIP))
                 (-(gain * step.going).sum()).backward()  # a step at a time: the whole round would take much memory
             self.optimizer.step()
@@ -149,7 +147,7 @@ class Search:
 def _legal(logits: Tensor, hidden: Tensor, action: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The same of legal candidates alone, as many as the environment with the most of them has."""
     legal = logits > NEVER / 2
-    place = (~legal).to(torch.uint8).argsort(dim=1, stable=True)[:, : max(int(legal.sum(1).max()), 1)]
+    place = legal_first(legal, int(legal.sum(1).max()))
     rows = place.unsqueeze(2).expand(-1, -1, hidden.shape[2])
     return logits.gather(1, place), hidden.gather(1, rows), action.gather(1, place)
 
@@ -183,16 +181,12 @@ def search(network: GraphNetwork, simulation: Simulation, rounds: int, generator
     """
     instances = len(simulation.instances)
     searching = Search(network, simulation, generator)
-    best: list[tuple[float, Schedule | None]] = [(math.inf, None)] * instances
+    best: list[tuple[float, Schedule] | None] = [None] * instances
     known = None
     for left in reversed(range(rounds)):
         steps, actions = searching.play(known)
         value = simulation.outcome()[simulation.model.objective].reshape(instances, -1)
-        least, winner = value.min(dim=1)
-        rows = torch.arange(instances, device=value.device) * simulation.group + winner
-        for place, (reached, row) in enumerate(zip(least.tolist(), rows.tolist(), strict=True)):
-            if reached < best[place][0]:
-                best[place] = (reached, simulation.schedule(row))
+        rows = keep_best(best, simulation, value)
         if left:
             searching.learn(steps, value)
             known = actions[rows]

@@ -183,13 +183,18 @@ def _compact(observation: dict[str, Tensor]):
     legal = int(mask.sum(1).max()) if mask.shape[1] >= MANY and mask.device.type == "cpu" else mask.shape[1]
     if 2 * legal > mask.shape[1]:
         return observation, None
-    places = (~mask).to(torch.uint8).argsort(dim=1, stable=True)[:, : max(legal, 1)]
+    places = legal_first(mask, legal)
     rows = places.unsqueeze(2)
     shorter = {
         key: observation[key].gather(1, rows.expand(-1, -1, observation[key].shape[2]))
         for key in ("candidate", "candidate_attr")
     }
     return observation | shorter | {"action_mask": mask.gather(1, places)}, (places, mask.shape)
+
+
+def legal_first(mask: Tensor, count: int) -> Tensor:
+    """Where the first ``count`` legal candidates of a mask (B, A) bool stand, then illegal ones: (B, count or 1)."""
+    return (~mask).to(torch.uint8).argsort(dim=1, stable=True)[:, : max(count, 1)]
 
 
 def _mean(nodes: Tensor, features: Tensor) -> Tensor:
@@ -223,3 +228,9 @@ def inputs(observation: dict[str, Tensor], complete: bool) -> dict[str, Tensor]:
     if complete:
         kept["present"] = kept.pop("assignment")[:, 0] < observation["work"].shape[1]
     return kept
+
+
+def sample(logits: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw from softmax(logits), (B, A) -> (B,), by the largest of logits plus Gumbel noise."""
+    noise = torch.empty_like(logits).exponential_(generator=generator).clamp_min(1e-20)
+    return (logits - noise.log()).argmax(1)

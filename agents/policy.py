@@ -11,7 +11,7 @@ from ..envs.core.graph import GraphSpec
 from ..envs.core.schedule import Schedule
 from ..envs.core.simulation import Simulation
 from . import active_search
-from .gnn import GraphNetwork, inputs
+from .gnn import GraphNetwork, inputs, sample
 
 
 class GraphPolicy(ActorCriticPolicy):
@@ -121,12 +121,6 @@ class NetworkPolicy:
         logits = torch.zeros(simulation.mask.shape, device=simulation.device)
         logits[rows] = self.network(part, False)[0]
         return logits
-
-
-def sample(logits: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw from softmax(logits), (B, A) -> (B,), by the largest of logits plus Gumbel noise."""
-    noise = torch.empty_like(logits).exponential_(generator=generator).clamp_min(1e-20)
-    return (logits - noise.log()).argmax(1)
 
 
 def load_policy(name: str, family_name: str):

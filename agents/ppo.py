@@ -18,8 +18,8 @@ from torch import Tensor
 
 from ..envs.core.errors import NumericalError, OptionError
 from .distributed import Ranks
-from .gnn import inputs
-from .policy import GraphPolicy, NetworkPolicy, sample
+from .gnn import inputs, sample
+from .policy import GraphPolicy, NetworkPolicy
 from .rollout import Buffer, DeviceVecEnv, Minibatch, Stage
 
 ADVANTAGES = ("group", "relative", "aligned", "gae")

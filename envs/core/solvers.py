@@ -277,13 +277,29 @@ def _best_of(policy, model, instances, limits: Limits, samples: int, generator) 
         explore = torch.arange(simulation.num_envs, device=simulation.device) % samples + done > 0
         play(policy, simulation, generator, explore)
         value = simulation.outcome()[model.objective].reshape(len(instances), samples)
-        value, winner = value[:, : limits.samples - done].min(dim=1)
-        for b, (v, w) in enumerate(zip(value.tolist(), winner.tolist(), strict=True)):
-            if best[b] is None or v < best[b][0]:
-                best[b] = (v, simulation.schedule(b * samples + w))
+        keep_best(best, simulation, value[:, : limits.samples - done])
         done += samples
     share = (time.perf_counter() - begin) / len(instances)
     return [Answer(schedule, share, tried=limits.samples) for _, schedule in best]
+
+
+def keep_best(best: list[tuple[float, Schedule] | None], simulation: Simulation, value: torch.Tensor) -> torch.Tensor:
+    """Replace what attempts have improved on.
+
+    Args:
+        best: of each instance the value and the schedule, None before the first attempt; changed in place.
+        simulation: in which the attempts at an instance, ``simulation.group`` of them, stand next to each other.
+        value: (instances, attempts that count) what they reached.
+
+    Returns:
+        (instances,) int64, where the best of these attempts stand in the simulation.
+    """
+    least, winner = value.min(dim=1)
+    rows = torch.arange(len(best), device=value.device) * simulation.group + winner
+    for b, (reached, row) in enumerate(zip(least.tolist(), rows.tolist(), strict=True)):
+        if best[b] is None or reached < best[b][0]:
+            best[b] = (reached, simulation.schedule(row))
+    return rows
 
 
 def world_of(instance: Instance) -> int:

@@ -181,7 +181,8 @@ def test_every_kernel_compiles_for_a_gpu(subject, kind, tmp_path, monkeypatch):
     if kind == len(subject.programs):
         pytest.skip("there is one program")
     monkeypatch.setattr(wp.config, "optimization_level", 0)  # the errors are the same at every level
-    first, program = (list(subject.programs.values())[number] for number in (0, kind))
+    programs = list(subject.programs.values())
+    first, program = programs[0], programs[kind]
     if kind and (program.reset, program.step) == (first.reset, first.step):  # what the first one has shown already
         program = replace(program, name=f"{program.name}_observed", reset=stay, step=idle)
     files = compile_for_cuda(program, 90, str(tmp_path))
