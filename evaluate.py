@@ -50,8 +50,8 @@ class Arguments:
     reference: str = ""
     """Policy that gaps are relative to, instead of the best known value; one of --policies."""
     headroom: str = ""
-    """Preset of the generator: naive rule, best rule, learned and exact over held-out instances, with paired
-    intervals.
+    """Preset of the generator, or PRESET:FIRST-LAST for other than 100 held-out instances: naive rule, best rule,
+    learned and exact with paired intervals.
     """
 
 
@@ -84,7 +84,7 @@ def evaluate(entry, arguments):
     if arguments.headroom:
         if names:
             raise OptionError("--headroom makes its own instances; leave --instances out, or evaluate them without it")
-        names = (f"{arguments.headroom}:0-99",)
+        names = (arguments.headroom if ":" in arguments.headroom else f"{arguments.headroom}:0-99",)
     if not names:
         raise OptionError("--instances is missing: name at least one, see --list")
     instances = registry.instances(list(names), entry.name)
@@ -107,7 +107,12 @@ def evaluate(entry, arguments):
             options=given_options(arguments, entry), progress=bar.update,
         )  # fmt: skip
         results = run(policies, instances, limits)
-    return tables.relative(results, arguments.reference) if arguments.reference else results
+    reference = arguments.reference
+    unbounded = tables.best_of(tables.paired_gaps(results), rules_of(entry)) is None
+    if arguments.headroom and unbounded and not reference and entry.naive in policies:
+        reference = entry.naive
+        print(f"note: no bound is known of every instance, so gaps are relative to {reference}", file=sys.stderr)
+    return tables.relative(results, reference) if reference else results
 
 
 def tell_worlds(policies: dict, given: dict, entry) -> None:

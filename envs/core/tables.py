@@ -108,7 +108,7 @@ def headroom(results: Sequence[Result], naive: str, rules: Sequence[str], exact:
     best = best_of(gaps, rules)
     if best is None:
         raise OptionError("headroom needs the gap of at least one rule; give the exact solver more --time-limit")
-    roles = {naive: "naive rule"} | {best: "best rule"}
+    roles = {naive: "naive rule"} | {best: "naive and best rule" if best == naive else "best rule"}
     roles |= {name: "exact" if name in exact else "learned" for name in gaps if name not in rules}
     bounds = bound_gaps([r for r in results if r.policy == best])
     if bounds:
