@@ -51,7 +51,7 @@ class Arguments:
     """Policy that gaps are relative to, instead of the best known value; one of --policies."""
     headroom: str = ""
     """Preset of the generator, or PRESET:FIRST-LAST for other than 100 held-out instances: naive rule, best rule,
-    learned and exact with paired intervals.
+    learned (of --policies, or shipped) and exact with paired intervals.
     """
 
 
@@ -89,10 +89,12 @@ def evaluate(entry, arguments):
         raise OptionError("--instances is missing: name at least one, see --list")
     instances = registry.instances(list(names), entry.name)
     wanted = list(arguments.policies)
-    if arguments.headroom or not wanted:
-        options = Limits(options=given_options(arguments, entry))
-        known = entry.policies if arguments.headroom else rules_of(entry)
-        wanted = [name for name in known if applies(entry.policies[name], instances, options)] + wanted
+    options = Limits(options=given_options(arguments, entry))
+    if arguments.headroom:
+        trained = wanted or shipped_for(entry, instances, options)
+        wanted = [name for name, policy in entry.policies.items() if applies(policy, instances, options)] + trained
+    elif not wanted:
+        wanted = [name for name in rules_of(entry) if applies(entry.policies[name], instances, options)]
     if not wanted:
         entry.model(instances, entry.make_options(**given_options(arguments, entry)))  # says what is wrong
         raise OptionError("no rule applies to these instances under these options; name one with --policies")
@@ -113,6 +115,19 @@ def evaluate(entry, arguments):
         reference = entry.naive
         print(f"note: no bound is known of every instance, so gaps are relative to {reference}", file=sys.stderr)
     return tables.relative(results, reference) if reference else results
+
+
+def shipped_for(entry, instances, limits) -> list[str]:
+    """``pretrained`` if a policy is shipped for each of the instances, else nothing."""
+    from .agents import shipped
+
+    by_kind = shipped.ByKind(shipped.cards(entry.name))
+    try:
+        for instance in instances:
+            by_kind.choose(instance, limits)
+    except OptionError:
+        return []
+    return [shipped.WORD]
 
 
 def tell_worlds(policies: dict, given: dict, entry) -> None:

@@ -3,19 +3,20 @@
 import os
 import subprocess
 import sys
-from dataclasses import replace
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import warp as wp
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dispatchgym.envs.core.engine import Engine, compile_for_cuda, kernels, resolve_device
+from dispatchgym.envs.core import engine
+from dispatchgym.envs.core.engine import MODULE_OPTIONS, Engine, compile_for_cuda, kernels, resolve_device
 from dispatchgym.envs.core.errors import OptionError
 from dispatchgym.envs.core.simulation import Simulation
+from dispatchgym.envs.flexible_job_shop import model as flexible_job_shop
 from dispatchgym.envs.job_shop.model import Model
 from dispatchgym.instances.catalogue import load_many
 
@@ -102,15 +103,26 @@ def follow(simulation: Simulation, place: int, seed: int) -> list:
         simulation.step(torch.full((simulation.num_envs,), action))
 
 
-@settings(max_examples=20)
+@pytest.fixture
+def soon():
+    """Launches of a single environment are recorded in a graph after four steps."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "GRAPH_AFTER", 4)
+        yield
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seeds)
-def test_the_place_in_the_batch_does_not_matter(subject, seed):
-    """Nor whether its launches are recorded in a graph, as those of a single environment are."""
+def test_the_place_in_the_batch_does_not_matter(subject, soon, seed):
+    """Nor whether its launches are recorded in a graph, as those of a single environment are after a while."""
     game = subject.draw(seed, 6)
     crowd = game.instances[:5] + game.instances[:1]
     first, sixth = (follow(game.simulation(6, crowd, worlds=[7] * 6), place, seed) for place in (0, 5))
-    alone = follow(game.simulation(1, game.instances[:1], worlds=[7]), 0, seed)
+    simulation = game.simulation(1, game.instances[:1], worlds=[7])
+    alone = follow(simulation, 0, seed)
     assert first == sixth == alone
+    if len(alone) > 4:
+        assert simulation.engine._launches["advance"][0].func is wp.capture_launch
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -164,31 +176,44 @@ def test_devices_that_are_there():
     assert resolve_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
 
 
-@wp.func
-def stay(s: Any, i: int):
-    """In the place of ``reset``."""
-    i = i + 0
+@pytest.fixture
+def unoptimised(monkeypatch):
+    """The compiler finds the same errors at every level, and this one takes the least time."""
+    monkeypatch.setattr(wp.config, "optimization_level", 0)
 
 
-@wp.func
-def idle(s: Any, i: int, action: int):
-    """In the place of ``step``."""
-    i = i + action
+def assert_machine_code(files: list, kernels: list) -> None:
+    code = "".join(Path(path).read_text("utf-8", errors="replace") for path in files)
+    assert files and ".target sm_90" in code
+    assert all(kernel.key in code for kernel in kernels)
+
+
+def test_every_kernel_compiles_for_a_gpu(tmp_path, unoptimised):
+    program = flexible_job_shop.PROGRAMS["pairs"]  # the kernels of all programs are alike
+    assert_machine_code(compile_for_cuda(program, 90, str(tmp_path)), list(kernels(program).values()))
 
 
 @pytest.mark.parametrize("kind", range(2))
-def test_every_kernel_compiles_for_a_gpu(subject, kind, tmp_path, monkeypatch):
+def test_every_program_compiles_for_a_gpu(subject, kind, tmp_path, unoptimised):
     if kind == len(subject.programs):
         pytest.skip("there is one program")
-    monkeypatch.setattr(wp.config, "optimization_level", 0)  # the errors are the same at every level
     programs = list(subject.programs.values())
     first, program = programs[0], programs[kind]
-    if kind and (program.reset, program.step) == (first.reset, first.step):  # what the first one has shown already
-        program = replace(program, name=f"{program.name}_observed", reset=stay, step=idle)
-    files = compile_for_cuda(program, 90, str(tmp_path))
-    code = "".join(path.read_text("utf-8", errors="replace") for path in map(type(tmp_path), files))
-    assert files and ".target sm_90" in code
-    assert all(kernel.key in code for kernel in kernels(program).values())
+    State, reset, step, observe = program.state, program.reset, program.step, program.observe
+    anew = not kind or (reset, step) != (first.reset, first.step)  # else the first one has shown these
+    module = wp.get_module(f"test_engine_{program.name}")
+
+    @wp.kernel(module=module, enable_backward=False)
+    def once(s: State, action: int):
+        i = wp.tid()
+        if wp.static(anew):
+            reset(s, i)
+            step(s, i, action)
+        observe(s, i)
+
+    wp.set_module_options(MODULE_OPTIONS, module=module)
+    files = wp.compile_aot_module(module, arch=90, module_dir=str(tmp_path), use_ptx=True)
+    assert_machine_code(files, [once])
 
 
 DEBUG_RUN = """
