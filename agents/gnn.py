@@ -155,12 +155,17 @@ class GraphNetwork(nn.Module):
         return logits.masked_fill(observation["action_mask"] == 0, NEVER)
 
 
+def looking_is_free(tensor: Tensor) -> bool:
+    """Whether what a tensor holds is known at once; a GPU would have to be waited for."""
+    return tensor.device.type == "cpu"
+
+
 def _trim(observation: dict[str, Tensor]) -> dict[str, Tensor]:
     """Leave trailing rows out that are padding in all of the batch, where a look at them costs no wait for a GPU.
 
     An index of padding then still lies beyond the rows.
     """
-    if observation["work"].device.type != "cpu" or observation["work"].shape[1] < MANY:
+    if not looking_is_free(observation["work"]) or observation["work"].shape[1] < MANY:
         return observation
     works, resources = observation["work"].shape[1], observation["resource"].shape[1]
     edges = (observation["assignment"] < torch.tensor([[works], [resources]])).all(1).any(0)
@@ -180,7 +185,7 @@ def _compact(observation: dict[str, Tensor]):
         The observation, and None or where its candidates were, (B, K), with the shape (B, A) that they were in.
     """
     mask = observation["action_mask"] != 0
-    legal = int(mask.sum(1).max()) if mask.shape[1] >= MANY and mask.device.type == "cpu" else mask.shape[1]
+    legal = int(mask.sum(1).max()) if mask.shape[1] >= MANY and looking_is_free(mask) else mask.shape[1]
     if 2 * legal > mask.shape[1]:
         return observation, None
     places = legal_first(mask, legal)

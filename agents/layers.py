@@ -51,12 +51,11 @@ class Sparse:
     @classmethod
     def of(cls, index: Tensor, attr: Tensor, sizes: tuple[int, int]) -> "Sparse":
         """Flatten (B, 2, Q) indices and (B, Q, F) features; ``sizes`` are the rows of the two ends."""
-        batch = index.shape[0]
-        limit = torch.tensor(sizes, device=index.device).view(2, 1)
-        padded = (index >= limit).any(1)  # (B, Q)
-        rows = torch.arange(batch, device=index.device).view(batch, 1, 1) * limit + index
-        rows = torch.where(padded.unsqueeze(1), batch * limit, rows)
-        return cls(rows.transpose(0, 1).flatten(1), attr.flatten(0, 1))
+        batch, ends = index.shape[0], list(zip(index.unbind(1), sizes, strict=True))  # (B, Q) and its limit, twice
+        padded = torch.stack([end >= size for end, size in ends]).any(0)
+        first = torch.arange(batch, device=index.device).unsqueeze(1)
+        rows = [torch.where(padded, batch * size, first * size + end).flatten() for end, size in ends]
+        return cls(torch.stack(rows), attr.flatten(0, 1))
 
     def reversed(self) -> "Sparse":
         """The same edges, read from the other end."""

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from ..envs.core.errors import NumericalError, OptionError
 from .distributed import Ranks
-from .gnn import inputs, sample
+from .gnn import looking_is_free, sample
+from .play import Whole, shrinking
 from .policy import GraphPolicy, NetworkPolicy
 from .rollout import Buffer, DeviceVecEnv, Minibatch, Stage
 
@@ -127,6 +128,8 @@ class PPO(stable_baselines3.PPO):
         self.decisions = 0
         self.seconds = {"rollout": 0.0, "update": 0.0}
         self._pool = ThreadPoolExecutor(threads - 1) if threads > 1 else None
+        on_gpu = self.device.type == "cuda"
+        self._play = Whole(on_gpu, (self.generator,)) if on_gpu else shrinking
 
     def evaluator(self) -> NetworkPolicy:
         """The averaged network as a policy for ``envs.core.solvers``."""
@@ -144,26 +147,17 @@ class PPO(stable_baselines3.PPO):
         simulation = stage.begin(self.ranks.part(self.iteration))
         before, go_on = self.num_timesteps, True
         env.num_envs = simulation.num_envs
-        action = torch.zeros(simulation.num_envs, dtype=torch.int64, device=self.device)
         outcome = torch.zeros(simulation.num_envs, device=self.device)
-        for _ in range(stage.model.horizon):
-            rows = ((simulation.terminated | simulation.truncated) == 0).nonzero().squeeze(1)
-            if len(rows) == 0:
-                break
-            seen = inputs({key: t[rows] for key, t in simulation.observation.items()}, stage.model.spec.complete)
-            taken, log_prob, value, entropy = self._sample(seen)
-            time = simulation.clock[rows].clone()
-            action[rows] = taken
-            simulation.step(action)
-            reward = simulation.reward[rows].clone()
-            outcome[rows] += reward
-            rollout_buffer.add(seen, env=rows, action=taken, log_prob=log_prob, value=value, reward=reward,
-                               time=time, entropy=entropy)  # fmt: skip
+        for seen, columns in self._play(simulation, self._decide, stage.model.horizon):
+            outcome.index_add_(0, columns["env"], columns["reward"])  # each environment once
+            rollout_buffer.add(seen, **columns)
             self.num_timesteps += simulation.num_envs
             callback.update_locals(locals())
             if not callback.on_step():
                 go_on = False
                 break
+        rollout_buffer.settle()
+        self.num_timesteps = before + len(rollout_buffer.steps) * simulation.num_envs
         # Everybody's steps count, and nobody goes on alone.
         if not self.ranks.all(go_on):
             return False
@@ -181,7 +175,7 @@ class PPO(stable_baselines3.PPO):
         return True
 
     @torch.no_grad()
-    def _sample(self, seen: dict[str, Tensor]):
+    def _decide(self, seen: dict[str, Tensor]) -> dict[str, Tensor]:
         """Actions with their log-probabilities, values and entropies, the batch split over the threads."""
         parts = self._split(len(seen["work"]))
 
@@ -193,7 +187,8 @@ class PPO(stable_baselines3.PPO):
         log_probs = logits.log_softmax(1)
         taken = sample(logits, self.generator)
         value = torch.cat([value for _, value in results]) if self.advantage == "gae" else logits.new_zeros(len(taken))
-        return taken, log_probs.gather(1, taken.unsqueeze(1)).squeeze(1), value, _entropy(log_probs)
+        log_prob = log_probs.gather(1, taken.unsqueeze(1)).squeeze(1)
+        return {"action": taken, "log_prob": log_prob, "value": value, "entropy": _entropy(log_probs)}
 
     def _conclude(self, buffer: Buffer, stage: Stage, simulation, outcome: Tensor) -> None:
         """Advantages, and the statistics that Stable-Baselines3 logs."""
@@ -235,20 +230,22 @@ class PPO(stable_baselines3.PPO):
         count = max(1, round(decisions / self.ranks.size / self.batch_size))
         parameters = list(self.policy.parameters())
         averages = list(self.average_network.parameters())
-        sums = torch.zeros(5)
+        sums = torch.zeros(5, device=self.device)
         steps = 0
         for _ in range(self.n_epochs):
             for batch in self._minibatches(buffer, count):
                 statistics = self._gradient(batch, parameters, clip, entropy_weight)
                 self.ranks.average_gradients(parameters, len(batch.action))
                 norm = torch.nn.utils.clip_grad_norm_(parameters, self.max_grad_norm)
-                if not math.isfinite(norm.item()):
+                if looking_is_free(norm) and not math.isfinite(norm.item()):
                     self._name_what_broke(statistics)
                 self.policy.optimizer.step()
                 with torch.no_grad():
                     torch._foreach_lerp_(averages, list(self.policy.network.parameters()), self.average)
-                sums += torch.cat([statistics, norm.detach().cpu().view(1)])
+                sums += torch.cat([statistics, norm.detach().view(1)])
                 steps += 1
+        if not bool(torch.isfinite(sums).all()):  # on a GPU, which is not waited for before
+            self._name_what_broke(sums[:4] / steps)
         self._n_updates += self.n_epochs
         names = ("policy_loss", "value_loss", "entropy", "clip_fraction", "gradient_norm")
         for name, mean in zip(names, (sums / steps).tolist(), strict=True):
@@ -288,7 +285,7 @@ class PPO(stable_baselines3.PPO):
         if not size:
             for parameter in parameters:
                 parameter.grad = None
-            return torch.zeros(4)
+            return torch.zeros(4, device=self.device)
 
         def run(rows: slice):
             loss, statistics = self._loss(batch, rows, clip, entropy_weight)
@@ -316,7 +313,7 @@ class PPO(stable_baselines3.PPO):
             value_loss = torch.nn.functional.smooth_l1_loss(value, batch.target[rows], reduction="sum")
         loss = policy_loss - entropy_weight * entropy + self.value_weight * value_loss
         clipped = ((ratio - 1).abs() > clip).float().sum()
-        return loss, torch.stack([policy_loss, value_loss, entropy, clipped]).detach().cpu()
+        return loss, torch.stack([policy_loss, value_loss, entropy, clipped]).detach()
 
     def _name_what_broke(self, statistics: Tensor) -> None:
         """Stop the run, naming the first tensor that is not finite."""
@@ -333,7 +330,7 @@ class PPO(stable_baselines3.PPO):
 
     def _split(self, size: int) -> list[slice]:
         """Ranges of rows, one per thread; results are added in this order, so a run can be repeated bit for bit."""
-        parts = min(self.threads, max(1, size // 32))
+        parts = min(self.threads, max(1, size // 32)) if self.device.type == "cpu" else 1
         return [slice(size * part // parts, size * (part + 1) // parts) for part in range(parts)]
 
     def _over_threads(self, function, parts: list[slice]) -> list:
@@ -343,7 +340,7 @@ class PPO(stable_baselines3.PPO):
         return [function(parts[0]), *(future.result() for future in waiting)]
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "_pool", "generator", "average_network"]
+        return [*super()._excluded_save_params(), "_pool", "_play", "generator", "average_network"]
 
 
 def _entropy(log_probs: Tensor) -> Tensor:

@@ -144,6 +144,17 @@ class Buffer:
     def __len__(self) -> int:
         return sum(len(step["action"]) for step in self.steps)
 
+    def settle(self) -> None:
+        """Leave out the rows of episodes that were over, if ``alive`` marks them; the device is asked only here."""
+        if not self.steps or "alive" not in self.steps[0]:
+            return
+        alive = torch.stack([step.pop("alive") for step in self.steps])
+        rows = alive.nonzero()[:, 1].split(alive.sum(1).tolist())
+        kept = [step for step, those in enumerate(rows) if len(those)]
+        for part in ("steps", "observations"):
+            steps = getattr(self, part)
+            setattr(self, part, [{key: t[rows[step]] for key, t in steps[step].items()} for step in kept])
+
     def finish(self) -> None:
         """Join the steps into columns."""
         keys = self.observations[0]

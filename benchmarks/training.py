@@ -2,6 +2,7 @@
 
     python benchmarks/training.py                               the table training.md, some twenty minutes
     python benchmarks/training.py --tasks shop --batches 64 --rounds 1 --out -   a first look
+    python benchmarks/training.py --device cuda --batches 4096 16384 --out gpu.md
 
 Everybody trains the same network with the same minibatches: on random shops of 10 jobs and 10 machines that of the main
 job, on requests to four LLM servers the smaller one of its presets. They take turns in each round; the best of the
@@ -29,6 +30,8 @@ from dispatchgym.agents.policy import GraphPolicy
 from dispatchgym.agents.ppo import PPO
 from dispatchgym.agents.presets import preset
 from dispatchgym.agents.rollout import Stage
+from dispatchgym.envs.core.engine import resolve_device
+from dispatchgym.envs.core.errors import OptionError
 from dispatchgym.envs.core.registry import family
 
 GROUP = 16
@@ -142,26 +145,27 @@ def single(task: Task, kind: type, batch: int) -> VecEnv:
     return kind([partial(make_env, task)] * batch)
 
 
-def ours(task: Task, batch: int, advantage: str, threads: int) -> PPO:
+def ours(task: Task, batch: int, advantage: str, threads: int, device: str = "cpu") -> PPO:
     """This package's trainer."""
     options = family(task.family).make_options(**task.options)
-    stage = Stage(task.family, task.stage, batch // GROUP, GROUP, options, 0, "cpu", threads=threads)
+    stage = Stage(task.family, task.stage, batch // GROUP, GROUP, options, 0, device, threads=threads)
     model = PPO(
-        [stage], network=task.network, batch_size=task.minibatch, n_epochs=1, advantage=advantage, threads=threads
-    )
+        [stage], network=task.network, batch_size=task.minibatch, n_epochs=1, advantage=advantage, threads=threads,
+        device=device,
+    )  # fmt: skip
     minibatches = model._minibatches
     model._minibatches = lambda buffer, count: itertools.islice(minibatches(buffer, count), MEASURED)
     return model
 
 
-def stock(task: Task, venv: VecEnv) -> StockPPO:
+def stock(task: Task, venv: VecEnv, device: str = "cpu") -> StockPPO:
     """Stable-Baselines3's trainer with the same network: ``GraphPolicy`` reads the mask off the observation."""
     entry = family(task.family)
     instances = entry.room("generator").training_instances(task.stage, 1, 0, 0)
     spec = entry.model(instances, entry.make_options(**task.options)).spec
     model = StockPPO(
         GraphPolicy, venv, n_steps=task.steps // 4 if venv.num_envs >= MANY else task.steps,
-        batch_size=task.minibatch, n_epochs=1, gamma=1.0, gae_lambda=0.98, learning_rate=1e-3, device="cpu",
+        batch_size=task.minibatch, n_epochs=1, gamma=1.0, gae_lambda=0.98, learning_rate=1e-3, device=device,
         policy_kwargs={"spec": spec, "network": task.network},
     )  # fmt: skip
     get = model.rollout_buffer.get
@@ -200,7 +204,7 @@ class Case:
             if self.model is None:
                 self.model = self.make(self.batch)
                 self.model.set_logger(configure(None, []))
-                if self.batch < MANY:
+                if self.batch < MANY or self.model.device.type != "cpu":
                     self._learn(1)
             self._keep(*self._learn(iterations))
         except (MemoryError, OSError, RuntimeError) as error:
@@ -263,6 +267,8 @@ class Clock(BaseCallback):
         self.decisions["update"] += found * min(1.0, MEASURED / max(1, round(found / self.minibatch)))
 
     def _count(self, part: str) -> None:
+        if self.model.device.type == "cuda":
+            torch.cuda.synchronize(self.model.device)
         now = time.perf_counter(), processor_seconds(self.model.env)
         if self.mark is not None:
             self.wall[part] += now[0] - self.mark[0]
@@ -279,8 +285,8 @@ def processor_seconds(env) -> float:
     return total
 
 
-def cases(task: Task, batches: list[int]) -> list[Case]:
-    """The rows of a task, batch by batch."""
+def cases(task: Task, batches: list[int], device: str = "cpu") -> list[Case]:
+    """The rows of a task, batch by batch; stock environments are on the CPU wherever the network is."""
     rows = []
 
     def add(title: str, batch: int, make) -> None:
@@ -290,14 +296,15 @@ def cases(task: Task, batches: list[int]) -> list[Case]:
         add(
             f"dispatchgym, as presets train ({task.advantage} advantage)",
             batch,
-            lambda b: ours(task, b, task.advantage, 1),
+            lambda b: ours(task, b, task.advantage, 1, device),
         )
-        add("dispatchgym, GAE and value loss", batch, lambda b: ours(task, b, "gae", 1))
-        add("dispatchgym, GAE, 2 threads", batch, lambda b: ours(task, b, "gae", 2))
-        add("stock PPO, vector environment", batch, lambda b: stock(task, Face(task, b)))
+        add("dispatchgym, GAE and value loss", batch, lambda b: ours(task, b, "gae", 1, device))
+        if device == "cpu":
+            add("dispatchgym, GAE, 2 threads", batch, lambda b: ours(task, b, "gae", 2, device))
+        add("stock PPO, vector environment", batch, lambda b: stock(task, Face(task, b), device))
         if batch <= MOST_SINGLE:
-            add("stock PPO, DummyVecEnv", batch, lambda b: stock(task, single(task, DummyVecEnv, b)))
-    add("stock PPO, SubprocVecEnv", WORKERS, lambda b: stock(task, single(task, SubprocVecEnv, b)))
+            add("stock PPO, DummyVecEnv", batch, lambda b: stock(task, single(task, DummyVecEnv, b), device))
+    add("stock PPO, SubprocVecEnv", WORKERS, lambda b: stock(task, single(task, SubprocVecEnv, b), device))
     return rows
 
 
@@ -307,13 +314,18 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(TASKS))
     parser.add_argument("--batches", type=int, nargs="+", default=list(BATCHES), help=f"multiples of {GROUP}")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--device", default="cpu", help="of the networks and of dispatchgym's simulations")
     parser.add_argument("--out", default=str(Path(__file__).with_name("training.md")), help="- for none")
     arguments = parser.parse_args()
     if any(batch < GROUP or batch % GROUP for batch in arguments.batches) or arguments.rounds < 1:
         parser.error(f"--batches must be multiples of {GROUP} and --rounds at least 1")
+    try:
+        device = str(resolve_device(arguments.device))
+    except OptionError as error:
+        parser.error(str(error))
     torch.set_num_threads(1)
     load = f"{os.getloadavg()[0]:.1f}"
-    rows = [row for name in arguments.tasks for row in cases(TASKS[name], arguments.batches)]
+    rows = [row for name in arguments.tasks for row in cases(TASKS[name], arguments.batches, device)]
     for turn in range(arguments.rounds):
         for row in rows:
             print(f"round {turn + 1}: {row.task.family}, {row.title}, batch {row.batch}", file=sys.stderr, flush=True)
@@ -322,7 +334,7 @@ def main() -> None:
                 row.close()  # made anew in the next round: several of this size at a time would need much memory
     for row in rows:
         row.close()
-    text = markdown(rows, arguments.rounds, load, MEASURED)
+    text = markdown(rows, arguments.rounds, load, MEASURED, device)
     print(text)
     if arguments.out != "-":
         Path(arguments.out).write_text(text, encoding="utf-8")

@@ -5,11 +5,13 @@ import os
 import platform
 from importlib.metadata import version
 
+import torch
+
 import dispatchgym
 from dispatchgym.envs.core.machine import machine
 
 
-def markdown(rows: list, rounds: int, load: str, minibatches: int) -> str:
+def markdown(rows: list, rounds: int, load: str, minibatches: int, device: str = "cpu") -> str:
     """The tables with what a reader needs to judge them.
 
     Args:
@@ -17,7 +19,9 @@ def markdown(rows: list, rounds: int, load: str, minibatches: int) -> str:
         rounds: of the measurement.
         load: load average at its start.
         minibatches: of an update that were carried out.
+        device: of the networks.
     """
+    on = "one torch thread" if device == "cpu" else f"networks on {torch.cuda.get_device_name(device)}"
     packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "stable-baselines3", "warp-lang"))
     lines = [
         "# Training: decisions per second",
@@ -25,7 +29,7 @@ def markdown(rows: list, rounds: int, load: str, minibatches: int) -> str:
         f"- {datetime.date.today()}, {machine()}, load average {load} at the start,"
         f" {os.getloadavg()[0]:.1f} at the end",
         f"- {platform.system()} {platform.machine()}, Python {platform.python_version()}, dispatchgym"
-        f" {dispatchgym.__version__}, {packages}; one torch thread",
+        f" {dispatchgym.__version__}, {packages}; {on}",
         f"- decisions with an alternative only; of the minibatches {minibatches} are carried out; best of {rounds}"
         f" round{'s' if rounds > 1 else ''}, trainers in turn",
         "- update: decisions in one pass of gradient steps; both: a rollout and all passes",

@@ -180,6 +180,12 @@ def resolve_device(device: str | torch.device) -> torch.device:
     return result
 
 
+@functools.cache
+def warp_stream(stream: "torch.cuda.Stream") -> wp.Stream:
+    """Warp's view of a stream of torch; one for each, since Warp keeps an account of them."""
+    return wp.stream_from_torch(stream)
+
+
 class Engine:
     """A program's memory for a number of environments, and the launches that run it.
 
@@ -230,8 +236,7 @@ class Engine:
         if launches is None:
             launches = self._launches[name] = self._record(name)
         if self.device.type == "cuda":
-            stream = wp.stream_from_torch(torch.cuda.current_stream(self.device))
-            launches[0].launch(stream=stream)
+            launches[0].launch(stream=warp_stream(torch.cuda.current_stream(self.device)))
         elif self._pool is None:
             launches[0]()
         else:

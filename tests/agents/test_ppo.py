@@ -355,7 +355,7 @@ def test_stable_baselines_callbacks_bar_and_save_work(tmp_path):
 
         def _on_step(self):
             self.steps += 1
-            assert {"rollout_buffer", "simulation", "taken"} <= self.locals.keys()
+            assert {"rollout_buffer", "simulation", "columns"} <= self.locals.keys()
             return True
 
         def _on_rollout_end(self):
@@ -397,7 +397,8 @@ def test_sampled_probabilities_are_those_it_learns_from():
     seen = inputs(simulation.observation, True)
     logits = ppo.policy.network(seen, False)[0].log_softmax(1)
     expected = sample(logits, torch.Generator().manual_seed(0))
-    taken, log_prob, _, entropy = ppo._sample(seen)
+    decided = ppo._decide(seen)
+    taken, log_prob, entropy = decided["action"], decided["log_prob"], decided["entropy"]
     assert torch.equal(taken, expected) and bool(simulation.mask.gather(1, taken.unsqueeze(1)).all())
     assert_close(log_prob, logits.gather(1, taken.unsqueeze(1)).squeeze(1).detach())
     assert_close(entropy, -(logits.exp() * logits.clamp_min(-1e3)).sum(1).detach())

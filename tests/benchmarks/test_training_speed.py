@@ -96,3 +96,5 @@ def test_both_at_their_best_are_compared(benchmark):
 def test_the_rows_are_by_batch(benchmark):
     rows = benchmark.cases(benchmark.TASKS["shop"], [64, 4096])
     assert sum(case.batch == 4096 for case in rows) == 4 and {case.batch for case in rows} == {64, 4096, 8}
+    on_gpu = benchmark.cases(benchmark.TASKS["shop"], [64, 4096], "cuda:0")
+    assert [case.title for case in on_gpu] == [case.title for case in rows if "threads" not in case.title]
