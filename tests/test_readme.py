@@ -123,7 +123,7 @@ def check_evaluate() -> None:
     for name in arguments.instances:
         assert name == "my_shop.txt" or registry.instances(name, entry.name)
     if arguments.headroom:
-        assert registry.instances(f"{arguments.headroom}:0", entry.name)
+        assert registry.instances(f"{arguments.headroom.partition(':')[0]}:0", entry.name)
 
 
 RUN = [command for command in commands() if re.match(r"python evaluate.py(?!.*(runs/|\.txt))", command.values[0])]
