@@ -1,6 +1,7 @@
 """The declaration of a simulator's state: one line per array, from which struct and tensors are made."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import warp as wp
 
@@ -24,7 +25,7 @@ class Field:
     doc: str
     dtype: str = "int32"
 
-    @property
+    @cached_property
     def shape(self) -> tuple[str, ...]:
         return tuple(self.axes.split())
 

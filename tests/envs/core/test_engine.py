@@ -28,7 +28,7 @@ def differences(engine: Engine, other) -> list[str]:
     return [name for name, mine in engine.tensors.items() if mine.numpy().tobytes() != other[name].tobytes()]
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(seeds)
 def test_the_twin_equals_the_kernels_bit_for_bit(subject, legal, seed):
     game = subject.draw(seed, 4)
