@@ -77,8 +77,7 @@ class GraphNetwork(nn.Module):
         Returns:
             Logits (B, A), NEVER where the mask forbids, and values (B,) or None.
         """
-        work, resource = self._nodes(observation := self._smallest(observation))
-        observation, places, shared, hidden = self._candidates(observation, work, resource)
+        observation, places, resource, shared, hidden = self._candidates(observation)
         logits = self._logits(observation, hidden)
         if places is not None:
             logits = logits.new_full(places[1], NEVER).scatter(1, places[0], logits)
@@ -95,16 +94,11 @@ class GraphNetwork(nn.Module):
         Returns:
             Logits (B, K), NEVER where there is none, the last hidden layer (B, K, H) and the actions (B, K) int64.
         """
-        work, resource = self._nodes(observation := self._smallest(observation))
-        observation, places, _, hidden = self._candidates(observation, work, resource)
+        observation, places, _, _, hidden = self._candidates(observation)
         logits = self._logits(observation, hidden)
         if places is None:
             return logits, hidden, torch.arange(logits.shape[1], device=logits.device).expand_as(logits)
         return logits, hidden, places[0]
-
-    @staticmethod
-    def _smallest(observation):
-        return observation if "present" in observation else _trim(observation)
 
     def _nodes(self, observation) -> tuple[Tensor, Tensor]:
         """Embeddings of work (B, W, D) and resources (B, R, D) after all rounds."""
@@ -134,18 +128,21 @@ class GraphNetwork(nn.Module):
         of_candidate = nn.functional.linear(observation["candidate_attr"], by_candidate, self.score_pair.bias)
         return of_candidate + _rows(of_work, index[..., 0]) + _rows(of_resource, index[..., 1])
 
-    def _candidates(self, observation, work, resource):
-        """The observation without most illegal candidates, where they were, what all share, and the last hidden layer.
+    def _candidates(self, observation):
+        """The observation without padding and most illegal candidates, and what is to be scored.
 
         Returns:
-            Observation, what ``_compact`` says of places, (B, S) and (B, K, H).
+            Observation, what ``_compact`` says of places, resources (B, R, D), what all candidates share (B, S), and
+            their last hidden layer (B, K, H).
         """
+        observation = observation if "present" in observation else _trim(observation)
+        work, resource = self._nodes(observation)
         observation, places = _compact(observation)
         chosen = (observation["action_mask"] != 0).to(work.dtype)
         of_candidates = _mean_of_candidates(work, observation["candidate"][..., 0], chosen)
         shared = torch.cat([_mean(work, observation["work"]), of_candidates, observation["context"]], 1)
         hidden = self._pairs(observation, work, resource) + self.score_shared(shared).unsqueeze(1)
-        return observation, places, shared, self.score[:-1](hidden)
+        return observation, places, resource, shared, self.score[:-1](hidden)
 
     def _logits(self, observation, hidden: Tensor) -> Tensor:
         """Logits (B, K) of the last hidden layer with the prior, NEVER where the mask forbids."""
