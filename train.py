@@ -178,7 +178,7 @@ def train(config: dict, run: Path, resume_from: Path | None = None, ranks=None):
         ranks: the processes that train together (``agents.distributed.Ranks``); only the first one logs and evaluates.
     """
     from stable_baselines3.common.callbacks import CallbackList
-    from stable_baselines3.common.logger import configure
+    from stable_baselines3.common.logger import Logger, configure
 
     from .agents import checkpoint
     from .agents.callbacks import Checkpoints
@@ -190,7 +190,7 @@ def train(config: dict, run: Path, resume_from: Path | None = None, ranks=None):
     if resume_from is not None:
         checkpoint.restore(resume_from, ppo)
     callbacks = observers(config, ppo) if first else []
-    ppo.set_logger(configure(str(run), ["tensorboard"]) if first else configure(None, []))
+    ppo.set_logger(configure(str(run), ["tensorboard"]) if first else Logger(None, []))
     callbacks.append(Checkpoints(run, config, config["checkpoint_every"]))
     ppo.learn(
         max(0, config["timesteps"] - ppo.num_timesteps), callback=CallbackList(callbacks), log_interval=1,

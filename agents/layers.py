@@ -7,7 +7,12 @@ Where the assignment is complete (``GraphSpec.complete``) the same layer runs on
 faster than on an edge list; a test holds both forms to the same result.
 """
 
+import atexit
+import functools
+import sys
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -67,6 +72,7 @@ class Attention(MessagePassing):
 
     def __init__(self):
         super().__init__(aggr="add", node_dim=0)
+        _leave_nothing(type(self).propagate.__module__)
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor, extra: Tensor, edges: Sparse) -> Tensor:
         """Gather.
@@ -87,6 +93,14 @@ class Attention(MessagePassing):
     def message(self, query_i, key_j, value_j, bias, extra):
         weight = unnormalised((query_i * key_j).sum(-1) * query_i.shape[-1] ** -0.5 + bias).unsqueeze(-1)
         return weight * torch.cat([value_j, extra, torch.ones_like(weight)], -1)
+
+
+@functools.cache
+def _leave_nothing(module: str) -> None:
+    """PyTorch Geometric writes a layer's code to the folder for temporary files; take it away with the process."""
+    file = getattr(sys.modules[module], "__file__", None)
+    if file and Path(file).parent == Path(tempfile.gettempdir()):
+        atexit.register(Path(file).unlink, missing_ok=True)
 
 
 def unnormalised(logits: Tensor) -> Tensor:

@@ -1,5 +1,9 @@
 """The graph network: what must not matter (order, padding, form) does not, and what is masked is never chosen."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -215,3 +219,19 @@ def test_one_set_of_weights_serves_every_size(legal):
     assert network(inputs(seen, True))[0].shape == (3, 7)
     assert GraphNetwork(large.spec).state_dict().keys() == GraphNetwork(small.spec).state_dict().keys()
     assert network(inputs(seen, True), value=False)[1] is None
+
+
+BUILD = """
+import dispatchgym
+from dispatchgym.agents.layers import ExchangeLayer
+import os, sys
+ExchangeLayer(8, 2, 3), ExchangeLayer(8, 2, 3)
+print(os.listdir(sys.argv[1]))
+"""
+
+
+def test_no_code_is_left_among_temporary_files(tmp_path):
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-c", BUILD, str(tmp_path)]
+    there = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    assert not list(tmp_path.iterdir()), f"{there} before the end"
