@@ -75,6 +75,7 @@ def listing(entry) -> str:
 
 def evaluate(entry, arguments):
     """Load, solve, and return the results."""
+    from .agents import shipped
     from .envs.core import registry, tables
     from .envs.core.engine import resolve_device
     from .envs.core.evaluation import evaluate as run
@@ -88,46 +89,36 @@ def evaluate(entry, arguments):
     if not names:
         raise OptionError("--instances is missing: name at least one, see --list")
     instances = registry.instances(list(names), entry.name)
-    wanted = list(arguments.policies)
-    options = Limits(options=given_options(arguments, entry))
+    wanted, options = list(arguments.policies), given_options(arguments, entry)
+
+    def applicable(candidates) -> list[str]:
+        return [name for name in candidates if applies(resolve(name, entry.name), instances, Limits(options=options))]
+
     if arguments.headroom:
-        trained = wanted or shipped_for(entry, instances, options)
-        wanted = [name for name, policy in entry.policies.items() if applies(policy, instances, options)] + trained
+        trained = wanted or applicable([shipped.WORD] if shipped.names(entry.name) else [])
+        wanted = applicable(entry.policies) + trained
     elif not wanted:
-        wanted = [name for name in rules_of(entry) if applies(entry.policies[name], instances, options)]
+        wanted = applicable(rules_of(entry))
     if not wanted:
-        entry.model(instances, entry.make_options(**given_options(arguments, entry)))  # says what is wrong
+        entry.model(instances, entry.make_options(**options))  # says what is wrong
         raise OptionError("no rule applies to these instances under these options; name one with --policies")
     if arguments.reference and arguments.reference not in wanted:
         raise OptionError(f"--reference {arguments.reference} must be one of the policies: {', '.join(wanted)}")
     policies = {name: resolve(name, entry.name) for name in dict.fromkeys(wanted)}
-    tell_worlds(policies, given_options(arguments, entry), entry)
+    tell_worlds(policies, options, entry)
     with _progress(len(instances) * len(policies)) as bar:
         limits = Limits(
             samples=arguments.samples, active_search=arguments.active_search, seed=arguments.seed,
             time_limit=arguments.time_limit, device=str(resolve_device(arguments.device)),
-            options=given_options(arguments, entry), progress=bar.update,
+            options=options, progress=bar.update,
         )  # fmt: skip
         results = run(policies, instances, limits)
     reference = arguments.reference
-    unbounded = tables.best_of(tables.paired_gaps(results), rules_of(entry)) is None
-    if arguments.headroom and unbounded and not reference and entry.naive in policies:
+    free = arguments.headroom and not reference and entry.naive in policies
+    if free and tables.best_of(tables.paired_gaps(results), rules_of(entry)) is None:
         reference = entry.naive
         print(f"note: no bound is known of every instance, so gaps are relative to {reference}", file=sys.stderr)
     return tables.relative(results, reference) if reference else results
-
-
-def shipped_for(entry, instances, limits) -> list[str]:
-    """``pretrained`` if a policy is shipped for each of the instances, else nothing."""
-    from .agents import shipped
-
-    by_kind = shipped.ByKind(shipped.cards(entry.name))
-    try:
-        for instance in instances:
-            by_kind.choose(instance, limits)
-    except OptionError:
-        return []
-    return [shipped.WORD]
 
 
 def tell_worlds(policies: dict, given: dict, entry) -> None:

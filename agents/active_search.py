@@ -106,7 +106,7 @@ class Search:
         first = torch.arange(simulation.num_envs, device=simulation.device) % simulation.group == 0
         simulation.reset()
         for number in range(simulation.model.horizon):
-            going = (simulation.terminated | simulation.truncated) == 0
+            going = simulation.going_on
             if not bool(going.any()):
                 break
             seen = inputs(simulation.observation, simulation.model.spec.complete)

@@ -69,7 +69,7 @@ def play(simulation: Simulation, weights: Tensor) -> Tensor:
     """
     simulation.reset()
     for _ in range(simulation.model.horizon):
-        if bool((simulation.terminated | simulation.truncated).all()):
+        if not bool(simulation.going_on.any()):
             break
         simulation.step(_index(simulation, weights).argmax(1))
     return simulation.outcome()[simulation.model.objective].double()
@@ -146,7 +146,7 @@ def _sharpness(simulation: Simulation, weights: Tensor, share: float) -> float:
     rows = weights.to(simulation.device).expand(simulation.num_envs, -1).contiguous()
     seen = []
     for step in range(simulation.model.horizon):
-        if bool((simulation.terminated | simulation.truncated).all()):
+        if not bool(simulation.going_on.any()):
             break
         index = _index(simulation, rows)
         if step % PROBED == 0:

@@ -36,7 +36,7 @@ def shrinking(simulation: Simulation, decide: Decide, horizon: int) -> Iterator[
     complete = simulation.model.spec.complete
     action = torch.zeros(simulation.num_envs, dtype=torch.int64, device=simulation.device)
     for _ in range(horizon):
-        rows = _going_on(simulation).nonzero().squeeze(1)
+        rows = simulation.going_on.nonzero().squeeze(1)
         if len(rows) == 0:
             return
         seen = inputs({key: tensor[rows] for key, tensor in simulation.observation.items()}, complete)
@@ -94,7 +94,7 @@ class Whole:
 @torch.no_grad()
 def advance(simulation: Simulation, decide: Decide) -> tuple[Seen, dict[str, Tensor]]:
     """One step of all rows, in launches alone: no shape and no path depends on what the device holds."""
-    alive = _going_on(simulation)
+    alive = simulation.going_on
     seen = inputs(
         {key: tensor.clone() for key, tensor in simulation.observation.items()}, simulation.model.spec.complete
     )
@@ -102,7 +102,3 @@ def advance(simulation: Simulation, decide: Decide) -> tuple[Seen, dict[str, Ten
     time = simulation.clock.clone()
     simulation.step(decided["action"])
     return seen, {**decided, "time": time, "reward": simulation.reward * alive, "alive": alive}
-
-
-def _going_on(simulation: Simulation) -> Tensor:
-    return (simulation.terminated | simulation.truncated) == 0

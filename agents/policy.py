@@ -11,7 +11,7 @@ from ..envs.core.graph import GraphSpec
 from ..envs.core.schedule import Schedule
 from ..envs.core.simulation import Simulation
 from . import active_search
-from .gnn import GraphNetwork, inputs, sample
+from .gnn import GraphNetwork, inputs, looking_is_free, sample
 
 
 class GraphPolicy(ActorCriticPolicy):
@@ -112,9 +112,9 @@ class NetworkPolicy:
 
     def _logits(self, simulation: Simulation) -> Tensor:
         """Logits (B, A); environments whose episode is over cost nothing when they are many."""
-        going = (simulation.terminated | simulation.truncated) == 0
+        going = simulation.going_on
         complete = simulation.model.spec.complete
-        if simulation.device.type == "cuda" or int(going.sum()) > 0.75 * len(going):
+        if not looking_is_free(going) or int(going.sum()) > 0.75 * len(going):
             return self.network(inputs(simulation.observation, complete), False)[0]
         rows = going.nonzero().squeeze(1)
         part = inputs({key: tensor[rows] for key, tensor in simulation.observation.items()}, complete)

@@ -47,7 +47,7 @@ class PPO(stable_baselines3.PPO):
         value_weight: weight of the value loss; None takes 0.5 with ``"gae"`` and 0 with ``"group"``, which reads no
             value.
         average: share of the new weights in the running average, after every gradient step.
-        threads: gradient steps are split over this many Python threads, results added in order.
+        threads: on a CPU, gradient steps are split over this many Python threads, results added in order.
         seed: of weights, sampling and instances; no global generator is touched.
         ranks: the processes that train together; this one alone when left out.
         kwargs: passed on to Stable-Baselines3's PPO.
@@ -82,7 +82,7 @@ class PPO(stable_baselines3.PPO):
             raise OptionError(
                 f"{advantage}: the advantage within a group needs at least 2 rollouts of an instance, got 1"
             )
-        self.advantage, self.entropy, self.average, self.threads = advantage, entropy, average, threads
+        self.advantage, self.entropy, self.average = advantage, entropy, average
         if advantage == "aligned" and any(stage.model.clock is None for stage in stages):
             raise OptionError(
                 "aligned: the advantage from a moment on needs a model with a clock, such as one that runs online"
@@ -127,9 +127,10 @@ class PPO(stable_baselines3.PPO):
         self.iteration = 0
         self.decisions = 0
         self.seconds = {"rollout": 0.0, "update": 0.0}
-        self._pool = ThreadPoolExecutor(threads - 1) if threads > 1 else None
         on_gpu = self.device.type == "cuda"
-        self._play = Whole(on_gpu, (self.generator,)) if on_gpu else shrinking
+        self.threads = 1 if on_gpu else threads
+        self._pool = ThreadPoolExecutor(self.threads - 1) if self.threads > 1 else None
+        self._play = Whole(True, (self.generator,)) if on_gpu else shrinking
 
     def evaluator(self) -> NetworkPolicy:
         """The averaged network as a policy for ``envs.core.solvers``."""
@@ -330,7 +331,7 @@ class PPO(stable_baselines3.PPO):
 
     def _split(self, size: int) -> list[slice]:
         """Ranges of rows, one per thread; results are added in this order, so a run can be repeated bit for bit."""
-        parts = min(self.threads, max(1, size // 32)) if self.device.type == "cpu" else 1
+        parts = min(self.threads, max(1, size // 32))
         return [slice(size * part // parts, size * (part + 1) // parts) for part in range(parts)]
 
     def _over_threads(self, function, parts: list[slice]) -> list:

@@ -151,9 +151,10 @@ class Buffer:
         alive = torch.stack([step.pop("alive") for step in self.steps])
         rows = alive.nonzero()[:, 1].split(alive.sum(1).tolist())
         kept = [step for step, those in enumerate(rows) if len(those)]
-        for part in ("steps", "observations"):
-            steps = getattr(self, part)
-            setattr(self, part, [{key: t[rows[step]] for key, t in steps[step].items()} for step in kept])
+        self.steps, self.observations = (
+            [{key: tensor[rows[step]] for key, tensor in part[step].items()} for step in kept]
+            for part in (self.steps, self.observations)
+        )
 
     def finish(self) -> None:
         """Join the steps into columns."""

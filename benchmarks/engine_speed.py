@@ -100,8 +100,7 @@ class Case:
             begin = time.perf_counter()
             self.simulation.step(action)
             if counted is not None:
-                over = (self.simulation.terminated | self.simulation.truncated) == 1
-                ended += int(counted[over].sum())
+                ended += int(counted[~self.simulation.going_on].sum())
             self.simulation.restart()
             spent += time.perf_counter() - begin
             steps += 1

@@ -22,7 +22,7 @@ import gymnasium
 import torch
 from stable_baselines3 import PPO as StockPPO
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.logger import configure
+from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecEnv
 from training_table import markdown
 
@@ -203,7 +203,7 @@ class Case:
         try:
             if self.model is None:
                 self.model = self.make(self.batch)
-                self.model.set_logger(configure(None, []))
+                self.model.set_logger(Logger(None, []))
                 if self.batch < MANY or self.model.device.type != "cpu":
                     self._learn(1)
             self._keep(*self._learn(iterations))

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from stable_baselines3.common.logger import configure
+from stable_baselines3.common.logger import Logger
 
 import dispatchgym
 from dispatchgym import evaluate
@@ -48,7 +48,7 @@ def trained(tmp_path_factory) -> Path:
     options = registry.family("job_shop").make_options(construction="active")
     network = {"width": 8, "heads": 2, "layers": 1, "hidden": 16}
     ppo = PPO([Stage("job_shop", "3x3", 4, 4, options, 0, "cpu")], network=network, batch_size=64)
-    ppo.set_logger(configure(None, []))
+    ppo.set_logger(Logger(None, []))
     ppo.learn(100)
     config = dict.fromkeys(checkpoint.CONFIG_KEYS)  # a policy needs three of them
     config |= {"family": "job_shop", "stages": ["3x3"], "options": {"construction": "active"}}

@@ -252,18 +252,19 @@ class Engine:
     def _record(self, name: str) -> list:
         kernel = kernels(self.program)[name]
         device = str(self.device) if self.device.type == "cpu" else f"cuda:{self.device.index or 0}"
-        if self.device.type == "cpu" and self.num_envs == 1:
-            return [self._until_it_pays(name, kernel)]
         edges = [self.num_envs * part // self.threads for part in range(self.threads + 1)]
         commands = [
             wp.launch(kernel, dim=end - begin, inputs=[self._state, begin], device=device, record_cmd=True)
             for begin, end in zip(edges, edges[1:], strict=False)
         ]
-        return commands if self.device.type == "cuda" else [command.launch for command in commands]
+        if self.device.type == "cuda":
+            return commands
+        if self.num_envs == 1:
+            return [self._until_it_pays(name, commands[0])]
+        return [command.launch for command in commands]
 
-    def _until_it_pays(self, name: str, kernel: wp.Kernel):
+    def _until_it_pays(self, name: str, command: wp.Launch):
         """A launch that puts a graph in its own place after so many times: the fastest public way at batch 1."""
-        command = wp.launch(kernel, dim=1, inputs=[self._state, 0], device="cpu", record_cmd=True)
         left, engine = GRAPH_AFTER, weakref.proxy(self)  # no cycle: memory is freed as soon as nobody holds it
 
         def launch():
@@ -272,7 +273,7 @@ class Engine:
             left -= 1
             if left == 0:
                 with wp.ScopedCapture(device="cpu") as capture:
-                    wp.launch(kernel, dim=1, inputs=[engine._state, 0], device="cpu")
+                    command.launch()
                 engine._launches[name] = [functools.partial(wp.capture_launch, capture.graph)]
 
         return launch

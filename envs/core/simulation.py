@@ -137,6 +137,11 @@ class Simulation:
         return self.engine.tensors["truncated"]
 
     @property
+    def going_on(self) -> torch.Tensor:
+        """(B,) bool, True where the episode is not over."""
+        return (self.terminated | self.truncated) == 0
+
+    @property
     def illegal(self) -> torch.Tensor:
         """(B,) int8, 1 where an illegal action ended the episode."""
         return self.engine.tensors["illegal"]

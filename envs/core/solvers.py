@@ -128,10 +128,12 @@ def is_exact(policy) -> bool:
 
 
 def applies(policy, instances: Sequence[Instance], limits: Limits) -> bool:
-    """Whether a rule can run on instances under the options asked for; a pilot, for one, cannot undo what happened."""
+    """Whether a policy can run on instances under the options asked for; a pilot cannot undo what happened, for one."""
     entry = family(instances[0].family)
     accepts = getattr(policy, "accepts", None)
     try:
+        if hasattr(policy, "choose"):
+            return all(policy.choose(instance, limits) for instance in instances)
         options = entry.make_options(**limits.options)
         if accepts is not None and not all(accepts(instance, options) for instance in instances):
             return False
@@ -312,7 +314,7 @@ def play(policy, simulation: Simulation, generator: torch.Generator, explore: to
     """Run one episode in every environment, from a reset to the end."""
     simulation.reset()
     for _ in range(simulation.model.horizon):
-        if bool((simulation.terminated | simulation.truncated).all()):
+        if not bool(simulation.going_on.any()):
             return
         simulation.step(policy.act(simulation, generator, explore))
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from stable_baselines3.common.callbacks import CallbackList
-from stable_baselines3.common.logger import configure
+from stable_baselines3.common.logger import Logger, configure
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import plugin_data_pb2
 
@@ -25,7 +25,7 @@ SMALL = {"width": 8, "heads": 2, "layers": 1, "hidden": 16}
 def make_ppo() -> PPO:
     options = registry.family("job_shop").make_options(construction="active")
     ppo = PPO([Stage("job_shop", "4x3", 4, 4, options, 0, "cpu")], network=SMALL, batch_size=64)
-    ppo.set_logger(configure(None, []))
+    ppo.set_logger(Logger(None, []))
     return ppo
 
 

@@ -9,7 +9,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from stable_baselines3.common.logger import configure
+from stable_baselines3.common.logger import Logger
 
 from dispatchgym.agents import checkpoint
 from dispatchgym.agents.policy import load_policy
@@ -34,7 +34,7 @@ HEADER, TENSORS = checkpoint.HEADER, checkpoint.TENSORS
 def make_ppo(seed: int = 0, network=None, **options) -> PPO:
     made = family("job_shop").make_options(**options)
     ppo = PPO([Stage("job_shop", "3x3", 4, 4, made, seed, "cpu")], network=network or SMALL, batch_size=64, seed=seed)
-    ppo.set_logger(configure(None, []))
+    ppo.set_logger(Logger(None, []))
     return ppo
 
 

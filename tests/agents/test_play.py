@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from stable_baselines3.common.logger import configure
+from stable_baselines3.common.logger import Logger
 from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -111,7 +111,7 @@ def _indices(args):
 
 def trainer(stage: Stage, **more) -> PPO:
     model = PPO([stage], network=NETWORK, **{"batch_size": 16, "advantage": "group"} | more)
-    model.set_logger(configure(None, []))
+    model.set_logger(Logger(None, []))
     return model
 
 
@@ -182,7 +182,7 @@ def test_a_recorded_step_is_the_step(name):
         stage = Stage(of, made.stages[0], 4, 4, family(of).make_options(**made.options), 0, "cuda")
         model = PPO([stage], network=NETWORK, device="cuda", batch_size=64)
         model._play = play.Whole(record, (model.generator,))
-        model.set_logger(configure(None, []))
+        model.set_logger(Logger(None, []))
         model.learn(600)
         found.append([parameter.cpu() for parameter in model.policy.parameters()])
     for one, other in zip(*found, strict=True):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from stable_baselines3.common.callbacks import BaseCallback, CheckpointCallback
-from stable_baselines3.common.logger import KVWriter, Logger, configure
+from stable_baselines3.common.logger import KVWriter, Logger
 from torch.testing import assert_close
 
 from dispatchgym.agents import checkpoint
@@ -27,7 +27,7 @@ def make_ppo(presets=("3x3", "4x3"), groups: int = 4, group: int = 4, seed: int 
     made = family("job_shop").make_options(**{"construction": "active", **(options or {})})
     stages = [Stage("job_shop", preset, groups, group, made, seed, "cpu") for preset in presets]
     ppo = PPO(stages, seed=seed, **{"network": SMALL, "batch_size": 64, **arguments})
-    ppo.set_logger(configure(None, []))
+    ppo.set_logger(Logger(None, []))
     return ppo
 
 

@@ -4,7 +4,7 @@ import json
 import sys
 
 import pytest
-from stable_baselines3.common.logger import configure
+from stable_baselines3.common.logger import Logger
 
 import dispatchgym
 from dispatchgym import train
@@ -30,7 +30,7 @@ def config(**changes) -> dict:
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     ppo = train.build(config())
-    ppo.set_logger(configure(None, []))
+    ppo.set_logger(Logger(None, []))
     ppo.learn(200)
     checkpoint.save(folder, ppo, config())
     return folder

@@ -14,7 +14,7 @@ from dispatchgym.agents import shipped
 from dispatchgym.envs.core import registry
 from dispatchgym.envs.core.errors import CheckpointError, OptionError, UnknownNameError
 from dispatchgym.envs.core.result import Result
-from dispatchgym.envs.core.solvers import Limits, resolve, solve
+from dispatchgym.envs.core.solvers import Limits, applies, resolve, solve
 
 SHIPPED = [(entry.name, name) for entry in registry.families() for name in shipped.names(entry.name)]
 MAIN = shipped.FOLDER / "job_shop" / "main.json"
@@ -153,6 +153,11 @@ def test_the_most_similar_world_is_preferred(folder, monkeypatch):
     for asked, name in (("active", "main"), ("0.5", "operations"), ("non-delay", "main")):
         answer = solve(resolve("pretrained", "job_shop"), shops, Limits(options={"construction": asked}))[0]
         assert answer.status == f"pretrained/{name}" and answer.options["construction"] == asked
+
+
+@pytest.mark.parametrize(("names", "fits"), [(["ft06", "4x3:0"], True), (["ft06", "setup-10x5:0"], False)])
+def test_it_applies_where_one_is_shipped_for_every_instance(names, fits):
+    assert applies(resolve("pretrained", "job_shop"), registry.instances(names, "job_shop"), Limits()) == fits
 
 
 def test_a_kind_nobody_was_trained_for_is_an_error(call):

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from stable_baselines3.common.logger import configure
+from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 
@@ -43,7 +43,7 @@ def test_everybody_trains_the_same_network(benchmark, task, request):
     assert shapes[0] == shapes[1] == shapes[2]
     for model in models:
         before = [p.detach().clone() for p in model.policy.parameters()]
-        model.set_logger(configure(None, []))
+        model.set_logger(Logger(None, []))
         clock = benchmark.Clock(1, 16)
         with pytest.raises(benchmark.Enough):
             model.learn(10**9, callback=clock, reset_num_timesteps=False)
@@ -54,7 +54,7 @@ def test_everybody_trains_the_same_network(benchmark, task, request):
 
 def test_no_more_minibatches_than_said_are_carried_out(benchmark, shop):
     model = benchmark.ours(shop, 64, "group", 1)
-    model.set_logger(configure(None, []))
+    model.set_logger(Logger(None, []))
     steps, gradient = [], model._gradient
     model._gradient = lambda batch, *rest: steps.append(len(batch.action)) or gradient(batch, *rest)
     clock = benchmark.Clock(1, 16)
